@@ -1,0 +1,61 @@
+#!/bin/sh
+# packages.sh GROUP...: installs what is missing of Debian's packages for `build` (circusd itself), `stack`
+# (what configs/stack.toml runs) and `test` (tests/run.sh). Does nothing, and asks for nothing, where all of
+# them are there.
+#
+# Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
+# installs them. They are left alone: the stack has ports of its own.
+set -eu
+
+list() {
+    case $1 in
+        build)
+            echo cmake g++ ninja-build pkg-config zlib1g-dev libuv1-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev \
+                libtomlplusplus-dev libspdlog-dev libcli11-dev libreadline-dev \
+                libcurl4-openssl-dev libhiredis-dev
+            # Any Boost from 1.74 on does, and Debian's would take the place of one that is there.
+            [ -e /usr/include/boost/version.hpp ] || echo libboost-dev ;;
+        stack)
+            echo chaussette python3 redis-server memcached curl ;;
+        test)
+            echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy \
+                shellcheck zsh fish abigail-tools ;;
+        *)
+            echo "packages.sh: no group \"$1\": build, stack or test" >&2
+            return 2 ;;
+    esac
+}
+
+missing=
+for group in "$@"; do
+    packages=$(list "$group")
+    if ! command -v dpkg-query >/dev/null; then
+        echo "No dpkg here. What this needs, by Debian's names: $packages" >&2
+        continue
+    fi
+    for package in $packages; do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$status" = installed ] || missing="$missing $package"
+    done
+done
+[ -n "$missing" ] || exit 0
+
+echo "Installing:$missing"
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "Neither root nor sudo. As root: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+install() {
+    # shellcheck disable=SC2086 # words on purpose: nothing, or sudo; and the packages
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q -y \
+        --no-install-recommends install $missing </dev/null
+}
+# The lists of packages may be old or absent (a fresh container): only then they are fetched.
+if ! install; then
+    $as_root apt-get -q update </dev/null
+    install
+fi

@@ -1,0 +1,386 @@
+#include "bin/arbiter_main.hpp"
+
+#include <csignal>
+#include <limits.h>
+#include <memory>
+#include <optional>
+#include <poll.h>
+#include <random>
+#include <unistd.h>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "bin/daemon_log.hpp"
+#include "bin/daemonize.hpp"
+#include "bin/keeper_link.hpp"
+#include "bin/pidfile.hpp"
+#include "bin/ports.hpp"
+#include "bin/settings.hpp"
+#include "bus/bus.hpp"
+#include "config/log_output.hpp"
+#include "control/endpoint.hpp"
+#include "control/server.hpp"
+#include "loop/keeper_client.hpp"
+#include "loop/loop.hpp"
+#include "loop/timer.hpp"
+#include "loop/turn_hooks.hpp"
+#include "loop/worker.hpp"
+#include "loop/zmq_pump.hpp"
+#include "plugin/catalog.hpp"
+#include "plugin/gauges.hpp"
+#include "plugin/hook_library.hpp"
+#include "plugin/isolated_runner.hpp"
+#include "plugin/local_runner.hpp"
+#include "plugin/plugins.hpp"
+#include "plugin/private_router.hpp"
+#include "plugin/switchboard.hpp"
+#include "stream/streams.hpp"
+#include "supervise/arbiter.hpp"
+#include "sys/instance.hpp"
+#include "sys/signals.hpp"
+
+namespace circus::bin {
+
+namespace {
+
+constexpr Milliseconds kHelloDeadline{5000};
+constexpr Milliseconds kAloneDeadline{5000};
+constexpr Milliseconds kFlushDeadline{1000};
+constexpr Milliseconds kPluginBudget{10};  // of one turn, for all plugins
+
+std::vector<std::string> own_environment() {
+    std::vector<std::string> out;
+    for (char** entry = environ; *entry; ++entry) out.emplace_back(*entry);
+    return out;
+}
+
+// A line on stderr before there is a log. Waits a second for a reader at the most: a full pipe behind stderr
+// must not keep a daemon with a bad configuration from ending.
+void tell(const std::string& text) {
+    const std::string line = text.substr(0, PIPE_BUF - 1) + "\n";
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    // poll(2) says "writable" of a pipe when PIPE_BUF bytes fit: then this write does not block.
+    if (::poll(&ready, 1, 1000) > 0) [[maybe_unused]]
+        const ssize_t wrote = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+// Built in the order of its members, taken down in reverse.
+class ArbiterProcess {
+  public:
+    explicit ArbiterProcess(const ArbiterOptions& options)
+        : options_(options), environment_(own_environment()) {}
+
+    int run() {
+        if (Status connected = connect(); !connected) {
+            tell(cat("circusd: ", connected.error().text));
+            return 1;
+        }
+        if (Status ready = set_up(); !ready) {
+            if (!ready.error().text.empty()) tell(cat("circusd: ", ready.error().text));
+            return leave(1);
+        }
+        if (options_.daemon) {
+            // What was logged so far belongs to the caller where it goes to stderr.
+            flush_log(kFlushDeadline);
+            detach_standard_descriptors();
+        }
+        keeper_->ready();
+        log::info(cat("circusd ", CIRCUSD_VERSION, " runs as ", hello_->keeper_pid, ", control at ",
+                      arbiter_->config().endpoint));
+        plugins_->configure(arbiter_->plugins());
+        plugins_->settle();
+        arbiter_->start();
+        arm();
+        loop_.run();
+        return leave(exit_code_);
+    }
+
+    // A thread hangs in a look-up and lives on: nothing that it may reach can be taken down.
+    bool is_stuck() const { return stuck_; }
+
+  private:
+    // The keeper speaks first: nothing may be spawned before its Hello is known.
+    Status connect() {
+        loop::KeeperClient::Handler handler;
+        handler.hello = [this](const keeper::HelloMessage& hello) {
+            hello_ = hello;
+            loop_.stop();
+        };
+        handler.spawned = [this](keeper::ChildId id, pid_t pid, UniqueFd pidfd) {
+            if (arbiter_) arbiter_->on_spawned(id, pid, std::move(pidfd));
+        };
+        handler.spawn_failed = [this](const keeper::SpawnFailedMessage& m) {
+            if (arbiter_) arbiter_->on_spawn_failed(m.id, m.stage, m.error, m.detail);
+        };
+        handler.exited = [this](const keeper::ExitedMessage& m) {
+            if (arbiter_) arbiter_->on_exited(m.id, m.status, m.usage);
+        };
+        handler.caught = [this](const keeper::CaughtMessage& m) { on_signal(m.signo); };
+        handler.gone = [this] { on_keeper_gone(); };
+        auto client = loop::KeeperClient::make(loop_, UniqueFd(keeper::kArbiterFd), std::move(handler));
+        if (!client) return Error{"the arbiter is started by circusd itself, not by hand"};
+        keeper_.emplace(std::move(*client));
+
+        loop::Timer deadline(loop_, [this] { loop_.stop(); });
+        deadline.start(kHelloDeadline);
+        loop_.run();
+        if (!hello_) return Error{"the keeper does not answer"};
+        return Ok{};
+    }
+
+    // Everything that can go wrong before the first worker is started. An empty error text: told already.
+    Status set_up() {
+        settings_.emplace(options_, environment_, hello_->is_pid1 != 0, catalog_);
+        config::Loaded loaded = settings_->read();
+        for (const auto& warning : loaded.warnings) tell(cat(warning.to_string(), " (warning)"));
+        for (const auto& error : loaded.errors) tell(error.to_string());
+        if (!loaded.errors.empty()) return Error{};
+        config::CircusConfig& circus = loaded.config.circus;
+
+        keeper_->limits(std::chrono::duration_cast<Milliseconds>(from_seconds(circus.stop_timeout)));
+        settings_->use_umask(circus.umask);
+        if (!circus.pidfile.empty()) {
+            auto pidfile = Pidfile::write(circus.pidfile, hello_->keeper_pid);
+            if (!pidfile) return pidfile.error();
+            pidfile_ = std::move(*pidfile);
+        }
+        if (Status opened = start_log(circus); !opened) return opened;
+
+        // Before any socket of the stack: a second circusd on this endpoint must not touch anything.
+        auto pub = loop::ZmqPump::make(loop_, zmq_, loop::ZmqPump::Kind::Pub, {}, {});
+        if (!pub) return pub.error();
+        publisher_.emplace(std::move(*pub));
+        auto server = control::Server::make(
+            loop_, zmq_, circus.endpoint,
+            circus.endpoint_owner ? std::optional(circus.endpoint_owner->uid) : std::nullopt);
+        if (!server) return server.error();
+        server_ = std::move(*server);
+        if (Status bound = control::bind_endpoint(*publisher_, circus.pubsub_endpoint); !bound) return bound;
+
+        link_.emplace(loop_, *keeper_);
+        auto readiness = loop::Readiness::make(loop_, [this](int fd) { arbiter_->on_readable(fd); });
+        if (!readiness) return readiness.error();
+        readiness_port_.emplace(std::move(*readiness));
+        supervise::Arbiter::Ports ports{*link_,
+                                        streams_port_,
+                                        events_port_,
+                                        clock_,
+                                        environment_,
+                                        [this] { return std::uniform_real_distribution<>(0, 1)(random_); },
+                                        {hello_->nofile_soft, hello_->nofile_hard},
+                                        hello_->instance,
+                                        *readiness_port_,
+                                        &worker_port_,
+                                        &*settings_,
+                                        &hooks_,
+                                        &hook_libraries_};
+        const config::CircusConfig settings = circus;
+        arbiter_ = std::make_unique<supervise::Arbiter>(std::move(loaded.config), std::move(ports));
+        if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks) return loaded_hooks;
+        if (Status bound = arbiter_->bind_sockets(); !bound) return bound;
+        server_->serve(*arbiter_, clock_, hello_->keeper_pid);
+        board_.attach(*server_->controller());
+        plugins_.emplace(board_, [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
+        settings_->attach(
+            {loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid, *plugins_},
+            settings);
+        return Ok{};
+    }
+
+    Status start_log(const config::CircusConfig& circus) {
+        const auto output = config::parse_log_output(circus.logoutput);
+        if (!output) return output.error();
+        if (options_.daemon && output->kind == config::LogOutput::Kind::Stderr)
+            tell(
+                "circusd: the log of a daemon has no stderr to go to and is lost: give it a logoutput, in "
+                "[circus] or as --log-output FILE (warning)");
+        auto target = open_log_target(*output);
+        if (!target) return target.error();
+        return open_log(circus.loglevel, circus.log_format, std::move(*target));
+    }
+
+    std::unique_ptr<plugin::Runner> make_runner(const config::PluginConfig& plugin) {
+        if (!plugin.isolate) return std::make_unique<plugin::LocalRunner>(loop_, board_, plugin);
+        return std::make_unique<plugin::IsolatedRunner>(loop_, board_, router_, *arbiter_,
+                                                        catalog_.describer(), plugin);
+    }
+
+    void on_signal(int signo) {
+        if (!arbiter_) {
+            if (signo != SIGWINCH) early_stop_ = true;
+            return;
+        }
+        switch (signo) {
+            case SIGTERM:
+            case SIGINT:
+            case SIGQUIT:
+                log::info(cat("got ", sys::signal_name(signo)));
+                if (arbiter_->is_stopping())
+                    arbiter_->quit_now();
+                else
+                    arbiter_->quit({});
+                return;
+            case SIGHUP:
+                log::info("got SIGHUP: reloading every watcher");
+                reopen();
+                arbiter_->reload_all(arbiter_->watchers(), supervise::ReloadKind::AsConfigured, {});
+                return;
+            case SIGUSR1:
+                reopen();
+                return;
+            default:
+                return;
+        }
+    }
+
+    void reopen() {
+        reopen_log();
+        arbiter_->reopen_logs();
+    }
+
+    // A sink's trouble: a line in the log, and an event for each watcher that writes there.
+    void tell_trouble(const stream::Trouble& trouble) {
+        if (trouble.begins)
+            log::error(cat("log ", trouble.target, ": ", trouble.text, "; trying again each second"));
+        else
+            log::warning(
+                cat("log ", trouble.target, ": in order again, ", trouble.lost_bytes, " bytes were lost"));
+        for (const std::string& watcher : trouble.watchers)
+            bus_.publish(watcher, "log_trouble",
+                         {{"target", trouble.target},
+                          {"begins", trouble.begins},
+                          {"reason", trouble.begins ? Json(trouble.text) : Json()},
+                          {"lost_bytes", trouble.lost_bytes}});
+    }
+
+    void on_keeper_gone() {
+        exit_code_ = 1;
+        if (!arbiter_ || !link_) {
+            loop_.stop();
+            return;
+        }
+        log::error("the keeper is gone: stopping everything");
+        link_->go_alone(*arbiter_);
+        arbiter_->quit({}, kAloneDeadline);
+    }
+
+    // The end of each turn of the loop.
+    void end_of_turn() {
+        if (!arbiter_) return;
+        if (early_stop_) {
+            early_stop_ = false;
+            arbiter_->quit({});
+        }
+        if (link_->is_alone()) link_->deliver();
+        if (board_.flush()) server_->go_on();
+        arbiter_->settle();
+        plugins_->settle();
+        bus_.drain();
+        // What this sets going (calls, events, answers to hooks) is for the next turn, and that is at once.
+        const bool asked = hook_libraries_.deliver(Monotonic::now() + kPluginBudget);
+        const bool more = plugins_->deliver(kPluginBudget) || asked;
+        if (more || !board_.is_idle())
+            again_.start();
+        else
+            again_.stop();
+        arm();
+        if (arbiter_->is_stopped()) {
+            plugins_->stop(arbiter_->is_hurried() ? Milliseconds(0) : plugin::kStopDeadline);
+            plugins_->settle();
+            if (!plugins_->is_stopped()) return;
+            hook_libraries_.close();
+            loop_.stop();
+        }
+    }
+
+    void arm() {
+        const auto next = arbiter_->next_alarm();
+        if (next == armed_) return;
+        armed_ = next;
+        if (next)
+            alarm_.start_at(*next);
+        else
+            alarm_.stop();
+    }
+
+    int leave(int code) {
+        if (server_) server_->finish();
+        publisher_.reset();
+        if (settings_) settings_->close();
+        if (arbiter_) arbiter_->close_sockets();
+        pidfile_.remove();
+        if (link_ && link_->is_alone()) sys::kill_instance(hello_->instance);
+        keeper_->exit(code);
+        keeper_->flush(kFlushDeadline);
+        stuck_ = !worker_.close();
+        return code;
+    }
+
+    const ArbiterOptions& options_;
+    const std::vector<std::string> environment_;
+    const SystemClock clock_;
+    std::mt19937 random_{std::random_device{}()};
+    int exit_code_ = 0;
+    bool stuck_ = false;
+    bool early_stop_ = false;
+    Pidfile pidfile_;
+
+    loop::Loop loop_;
+    std::optional<keeper::HelloMessage> hello_;
+    std::optional<loop::KeeperClient> keeper_;
+    loop::ZmqContext zmq_;
+    std::optional<loop::ZmqPump> publisher_;
+    bus::Bus bus_{clock_, [this](const bus::Event& event) {
+                      if (publisher_) publisher_->send({event.topic, event.wire});
+                  }};
+    EventsPort events_port_{bus_};
+    stream::Streams streams_{loop_,
+                             {.trouble = [this](const stream::Trouble& trouble) { tell_trouble(trouble); }}};
+    StreamsPort streams_port_{streams_};
+    std::optional<KeeperLink> link_;
+    std::optional<SocketReadinessPort> readiness_port_;
+    loop::Worker worker_{loop_};
+    WorkerThread worker_port_{worker_};
+    std::optional<Settings> settings_;
+    std::unique_ptr<control::Server> server_;
+    std::unique_ptr<supervise::Arbiter> arbiter_;
+    // Taken down before what they act on.
+    supervise::HookRegistry hooks_;
+    plugin::Gauges gauges_;
+    const plugin::Catalog catalog_ = plugin::Catalog::of_this_program();
+    plugin::PrivateRouter router_{loop_, zmq_};
+    plugin::Switchboard board_{{bus_, hooks_, gauges_, clock_}};
+    plugin::HookLibraries hook_libraries_{loop_, board_};
+    std::optional<plugin::Plugins> plugins_;
+    loop::Idle again_{loop_, [] {}};  // keeps the loop awake
+    loop::Timer alarm_{loop_, [this] {
+                           armed_.reset();
+                           arbiter_->on_time();
+                       }};
+    std::optional<TimePoint> armed_;
+    loop::Prepare turn_{loop_, [this] { end_of_turn(); }};
+};
+
+}  // namespace
+
+int run_arbiter(const ArbiterOptions& options) {
+    // Whoever reads stderr may go away. Nothing is started from here: workers get their dispositions from the
+    // keeper.
+    ::signal(SIGPIPE, SIG_IGN);
+    int code = 0;
+    {
+        ArbiterProcess process(options);
+        code = process.run();
+        if (process.is_stuck()) {
+            close_log();
+            ::_exit(code);
+        }
+    }
+    if (!close_log()) ::_exit(code);
+    return code;
+}
+
+}  // namespace circus::bin

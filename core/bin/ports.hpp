@@ -1,0 +1,103 @@
+// What supervise asks of the world, bound to the layers that do it. Forwarding only.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "bus/bus.hpp"
+#include "loop/readiness.hpp"
+#include "loop/worker.hpp"
+#include "stream/streams.hpp"
+#include "supervise/ports.hpp"
+
+namespace circus::bin {
+
+class EventsPort final : public supervise::EventPort {
+  public:
+    explicit EventsPort(bus::Bus& bus) : bus_(bus) {}
+    void publish(std::string_view watcher, std::string_view event, Json payload) override {
+        // The process of an isolated plugin: what else becomes of the plugin is told by the plugin layer.
+        if (watcher.starts_with(config::kHiddenPrefix)) {
+            watcher.remove_prefix(config::kHiddenPrefix.size());
+            if (event == "spawn" || event == "reap")
+                bus_.publish_topic("plugin." + bus::resource(watcher) + "." + std::string(event),
+                                   std::move(payload));
+            return;
+        }
+        bus_.publish(watcher, event, std::move(payload));
+    }
+    void asked(std::string_view watcher, std::string_view operation) override {
+        bus_.publish_topic(cat("operation.", bus::resource(watcher), ".", operation), {{"watcher", watcher}},
+                           true);
+    }
+
+  private:
+    bus::Bus& bus_;
+};
+
+class WorkerThread final : public supervise::WorkerPort {
+  public:
+    explicit WorkerThread(loop::Worker& worker) : worker_(worker) {}
+    void run(std::function<void()> job, std::function<void()> then) override {
+        worker_.run(std::move(job), std::move(then));
+    }
+
+  private:
+    loop::Worker& worker_;
+};
+
+class StreamsPort final : public supervise::StreamPort {
+  public:
+    explicit StreamsPort(stream::Streams& streams) : streams_(streams) {}
+    Result<Pipe> open(const config::StreamConfig& config, std::string_view watcher,
+                      supervise::StreamKind kind) override {
+        auto pipe = streams_.open({
+            .class_name = config.class_name,
+            .watcher = std::string(watcher),
+            .channel = channel(kind),
+            .filename = config.filename,
+            .time_format = config.time_format,
+            .max_bytes = config.max_bytes,
+            .backup_count = config.backup_count,
+            .rotate_when = config.rotate_when,
+            .rotate_interval = config.rotate_interval,
+            .utc = config.utc,
+            .compress = config.compress,
+            .color = config.color,
+            .lines = static_cast<std::size_t>(config.lines),
+            .drops_when_slow = config.on_slow == config::StreamConfig::OnSlow::Drop,
+            .options = config.offered,
+        });
+        if (!pipe) return pipe.error();
+        return Pipe{pipe->id, std::move(pipe->write_end)};
+    }
+    void start(supervise::PipeId id, pid_t pid) override { streams_.start(id, pid); }
+    void finish(supervise::PipeId id, std::function<void()> drained) override {
+        streams_.finish(id, std::move(drained));
+    }
+    void discard(supervise::PipeId id) override { streams_.discard(id); }
+    void reopen_files() override { streams_.reopen_files(); }
+    std::optional<stream::Tail> tail(std::string_view watcher, supervise::StreamKind kind,
+                                     const stream::TailQuery& query) const override {
+        return streams_.tail(std::string(watcher), channel(kind), query);
+    }
+    void forget(std::string_view watcher) override { streams_.forget(std::string(watcher)); }
+
+  private:
+    static stream::Channel channel(supervise::StreamKind kind) {
+        return kind == supervise::StreamKind::Stdout ? stream::Channel::Stdout : stream::Channel::Stderr;
+    }
+    stream::Streams& streams_;
+};
+
+class SocketReadinessPort final : public supervise::ReadinessPort {
+  public:
+    explicit SocketReadinessPort(loop::Readiness readiness) : readiness_(std::move(readiness)) {}
+    Status watch(int fd) override { return readiness_.watch(fd); }
+    void forget(int fd) override { readiness_.forget(fd); }
+
+  private:
+    loop::Readiness readiness_;
+};
+
+}  // namespace circus::bin

@@ -1,0 +1,167 @@
+// The tables of [socket.NAME] and [circus].
+#include <algorithm>
+
+#include <climits>
+
+#include "base/text.hpp"
+#include "config/log_output.hpp"
+#include "config/multicast.hpp"
+#include "config/option_row_impl.hpp"
+
+namespace circus::config {
+namespace {
+
+using S = SocketConfig;
+using C = CircusConfig;
+
+// Live: the socket is changed as it is. Respawn: and who uses it is started anew. Restart: it is bound anew.
+std::vector<Row<S>> make_socket_rows() {
+    using enum Effect;
+    return {
+        text_row("host", &S::host, Restart, "name or number of the address"),
+        integer_row("port", &S::port, {0, 65535}, Restart, "0: any free one"),
+        choice_row("family", &S::family,
+                   Choices<Family>{
+                       {"AF_INET", Family::Inet}, {"AF_INET6", Family::Inet6}, {"AF_UNIX", Family::Unix}},
+                   "address family; a path makes it AF_UNIX"),
+        choice_row("type", &S::type,
+                   Choices<SocketType>{{"SOCK_STREAM", SocketType::Stream},
+                                       {"SOCK_DGRAM", SocketType::Dgram},
+                                       {"SOCK_SEQPACKET", SocketType::SeqPacket},
+                                       {"SOCK_RAW", SocketType::Raw},
+                                       {"SOCK_RDM", SocketType::Rdm}},
+                   "kind of socket"),
+        make_row("proto", ValueType::Text, &S::proto, Restart,
+                 "protocol, by its name in protocols(5) or its number; without it: the usual one of the type",
+                 read_protocol, [](int proto) { return proto == 0 ? Json() : Json(proto); }),
+        integer_row("backlog", &S::backlog, {1, INT_MAX}, Live, "length of the accept queue"),
+        text_row("path", &S::path, Restart, "a unix socket at this path; \"@name\" is an abstract one"),
+        octal_row("umask", &S::umask, Live, "umask of the unix socket's file, as an octal string"),
+        boolean_row("replace", &S::replace, Live, "an existing socket file is replaced, else it is an error"),
+        text_row("interface", &S::interface, Restart, "bind to this network device"),
+        boolean_row("so_reuseport", &S::so_reuseport, Restart, "each worker slot has a listener of its own"),
+        boolean_row("blocking", &S::blocking, Respawn, "the descriptor is blocking"),
+        user_row("owner", &S::owner, Live, "owner of the unix socket's file"),
+        group_row("group", &S::group, Live, "group of the unix socket's file"),
+    };
+}
+
+// A text that `parse` has something to say about.
+template <class Parse>
+Row<C> checked_row(std::string_view name, std::string C::*field, Parse parse, std::string_view doc) {
+    auto row = text_row(name, field, Effect::Live, doc);
+    row.parse = [field, parse](C& config, const Json& value, std::string_view key) -> Faults {
+        std::string text;
+        if (auto fault = read_text(value, key, &text)) return {*fault};
+        if (!text.empty())
+            if (const auto parsed = parse(text); !parsed) return {bad_value(key, parsed.error().text)};
+        config.*field = std::move(text);
+        return {};
+    };
+    return row;
+}
+
+std::optional<Fault> read_folders(const Json& value, std::string_view key, std::vector<std::string>* out) {
+    const Json list = value.is_string() ? Json::array({value}) : value;
+    if (!list.is_array() || std::any_of(list.begin(), list.end(), [](const Json& each) {
+            return !each.is_string() || each.get_ref<const std::string&>().empty();
+        }))
+        return wrong_type(key, ValueType::TextOrList);
+    *out = list.get<std::vector<std::string>>();
+    return std::nullopt;
+}
+
+// Live: reloadconfig puts it into force. Restart: circusd has to be started again.
+std::vector<Row<C>> make_circus_rows() {
+    using enum Effect;
+    return {
+        text_row("endpoint", &C::endpoint, Live, "control: ipc://PATH or tcp://HOST:PORT"),
+        text_row("pubsub_endpoint", &C::pubsub_endpoint, Live, "events; without it: beside endpoint"),
+        user_row("endpoint_owner", &C::endpoint_owner, Live,
+                 "a user who may command circusd too: the socket of the endpoint, which must be ipc, is made "
+                 "his; what he adds or changes must run as himself"),
+        text_row("stats_endpoint", &C::stats_endpoint, Restart, "figures; without it: beside endpoint"),
+        number_row("check_delay", &C::check_delay, 0.01, Live,
+                   "seconds; period of the safety pass, cap of the back-off"),
+        octal_row("umask", &C::umask, Live, "the daemon's own, as an octal string"),
+        text_row("pidfile", &C::pidfile, Live, "where the daemon writes its pid"),
+        choice_row("loglevel", &C::loglevel,
+                   Choices<std::string>{{"debug", "debug"},
+                                        {"info", "info"},
+                                        {"warning", "warning"},
+                                        {"error", "error"},
+                                        {"critical", "critical"}},
+                   "the least severe lines that are logged", Live),
+        checked_row(
+            "logoutput", &C::logoutput, parse_log_output,
+            "\"-\" is standard error, syslog://HOST:PORT?FACILITY or syslog:///dev/log?FACILITY a syslog "
+            "server (by datagrams; without a facility: user), anything else a file"),
+        choice_row("log_format", &C::log_format, Choices<std::string>{{"text", "text"}, {"json", "json"}},
+                   "lines of the log as text, or as JSON objects", Live),
+        boolean_row("debug", &C::debug, Live,
+                    "what workers write into their streams goes to the daemon's stdout as well"),
+        checked_row("multicast_endpoint", &C::multicast_endpoint, parse_multicast,
+                    "discovery: udp://GROUP:PORT, where any datagram is answered with the endpoint; without "
+                    "it none is"),
+        number_row("warmup_delay", &C::warmup_delay, 0, Live, "seconds between the starts of two watchers"),
+        number_row("stop_timeout", &C::stop_timeout, 0, Live,
+                   "seconds; the whole stack's deadline on TERM (25 as PID 1)"),
+        boolean_row("statsd", &C::statsd, Live,
+                    "loads the plugin stats with its defaults; so does a stats_endpoint that is given"),
+        boolean_row("httpd", &C::httpd, Live, "loads the plugin console on httpd_host and httpd_port"),
+        text_row("httpd_host", &C::httpd_host, Live, "address of the console"),
+        integer_row("httpd_port", &C::httpd_port, {0, 65535}, Live, "port of the console"),
+        make_row("plugin_path", ValueType::TextOrList, &C::plugin_path, Live,
+                 "folders where `use = \"name\"` of a plugin is looked for, before the built-in one",
+                 read_folders, [](const std::vector<std::string>& folders) { return Json(folders); }),
+    };
+}
+
+}  // namespace
+
+const std::vector<Row<SocketConfig>>& socket_rows() {
+    static const auto rows = make_socket_rows();
+    return rows;
+}
+
+const std::vector<Row<CircusConfig>>& circus_rows() {
+    static const auto rows = make_circus_rows();
+    return rows;
+}
+
+const std::vector<std::string_view>& unavailable_socket_options() {
+    static const std::vector<std::string_view> names{"steering"};
+    return names;
+}
+
+const std::vector<std::string_view>& unavailable_circus_options() {
+    static const std::vector<std::string_view> names{"arbiter_timeout", "curve_secret", "curve_keys"};
+    return names;
+}
+
+namespace {
+template <class Section>
+std::vector<OptionInfo> infos(const std::vector<Row<Section>>& rows) {
+    std::vector<OptionInfo> list;
+    list.reserve(rows.size());
+    for (const auto& row : rows) list.push_back(row.info);
+    return list;
+}
+}  // namespace
+
+const std::vector<OptionInfo>& watcher_options() {
+    static const auto list = infos(watcher_rows());
+    return list;
+}
+
+const std::vector<OptionInfo>& socket_options() {
+    static const auto list = infos(socket_rows());
+    return list;
+}
+
+const std::vector<OptionInfo>& circus_options() {
+    static const auto list = infos(circus_rows());
+    return list;
+}
+
+}  // namespace circus::config

@@ -1,0 +1,454 @@
+#include "control/command_table.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/text.hpp"
+#include "control/render.hpp"
+#include "control/render_table.hpp"
+
+namespace circus::control {
+
+namespace {
+
+using Type = PropertyType;
+using Kind = Argument::Kind;
+
+constexpr Switch kMatch = {
+    .name = "match", .doc = "how NAME is meant: glob (the default), regex or simple", .value = "METHOD"};
+
+const std::vector<Command>& table() {
+    static const std::vector<Command> kTable = {
+        {.name = "add",
+         .summary = "add a watcher",
+         .help =
+             "Adds a watcher NAME that runs CMD. It lives until rm or the end of circusd: the configuration "
+             "file is not changed. Options behind CMD belong to it, unless they are among those below; with "
+             "-- before NAME all of them do. The message also takes args (a list or a text) and options (an "
+             "object, keys as for set).",
+         .answer = "with start and waiting `started` and `kept`, lists of pids",
+         .properties = {{"name", Type::Text, true},
+                        {"cmd", Type::Text, true},
+                        {"args"},
+                        {"options", Type::Object},
+                        {"start", Type::Flag}},
+         .arguments = {{"name", Kind::Text, true, "name of the new watcher"},
+                       {"cmd", Kind::RestAsText, true, "the command to run"}},
+         .switches = {{.name = "start", .doc = "start it at once"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .render = render_ok},
+        {.name = "commands",
+         .summary = "list the commands that circusd takes",
+         .help = "Lists every command with its arguments: circusd's own, and those that plugins have added.",
+         .answer = "`commands`, {name: {`summary`, `help`, `usage`}}; those of plugins have `plugin` too",
+         .properties = {},
+         .render = render_commands},
+        {.name = "decr",
+         .summary = "run fewer processes of a watcher",
+         .help = "Lowers the number of processes by NB (default 1), not below 0. The highest wids are "
+                 "stopped. With --waiting it prints the new number once they are gone.",
+         .answer = "with waiting `numprocesses`, the new wanted number; at once, and with `singleton` true, "
+                   "for a singleton",
+         .properties = {{"name", Type::Text, true}, {"nb", Type::Integer}},
+         .arguments = {{"name"}, {"nb", Kind::Integer, false, "how many"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .render = render_count},
+        {.name = "dstats",
+         .summary = "show what circusd itself uses",
+         .help = "Shows CPU and memory of circusd's own process.",
+         .answer = "`info`, the figures of circusd's own process",
+         .properties = {},
+         .render = render_dstats,
+         .table = table_stats},
+        {.name = "gauge",
+         .summary = "show a gauge, or set it",
+         .help =
+             "Shows the gauges of a WATCHER, or the one called NAME, with their age; with VALUE it sets one. "
+             "Plugins set and read gauges as well: the autoscaler scales by them.",
+         .answer = "`gauges`, {name: {`value`, `age` in seconds, `by`}}",
+         .properties = {{"watcher", Type::Text, true}, {"name", Type::Text}, {"value", Type::Any}},
+         .arguments = {{"watcher", Kind::Text, true, "whose; any word, as a rule a watcher's name"},
+                       {"name", Kind::Text, false, "which one"},
+                       {"value", Kind::Text, false, "a number: what it is from now on"}},
+         .changes = true,
+         .registered = true,
+         .render = render_gauges},
+        {.name = "get",
+         .summary = "show some options of a watcher",
+         .help = "Shows the named options. An unknown one fails the whole call.",
+         .answer = "`options`, an object with each of the keys",
+         .properties = {{"name", Type::Text, true}, {"keys", Type::List, true}},
+         .arguments = {{"name"}, {"keys", Kind::RestAsList, true, "names of options"}},
+         .render = render_get,
+         .table = table_get},
+        {.name = "globaloptions",
+         .summary = "show the options of circusd",
+         .help = "Shows the options of circusd itself: its endpoints and its check_delay.",
+         .answer = "`options`, an object",
+         .properties = {{"option"}},
+         .arguments = {{"option", Kind::Text, false, "only this one"}},
+         .render = render_options,
+         .table = table_options},
+        {.name = "incr",
+         .summary = "run more processes of a watcher",
+         .help =
+             "Raises the number of processes by NB (default 1). With --waiting it prints the new number once "
+             "they run.",
+         .answer = "with waiting `numprocesses`, the new wanted number; at once, and with `singleton` true, "
+                   "for a singleton",
+         .properties = {{"name", Type::Text, true}, {"nb", Type::Integer}},
+         .arguments = {{"name"}, {"nb", Kind::Integer, false, "how many"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .render = render_count},
+        {.name = "kill",
+         .summary = "stop processes; the watcher replaces them",
+         .help = "Sends the stop signal to every process of the watcher, or to the one with PID, and SIGKILL "
+                 "when the grace is over. The watcher starts others in their place.",
+         .properties = {{"name", Type::Text, true},
+                        {"pid", Type::Integer},
+                        {"signum", Type::Signal},
+                        {"graceful_timeout", Type::Seconds}},
+         .arguments = {{"name"}, {"pid", Kind::Text, false, "only this process"}},
+         .switches = {{.name = "signum",
+                       .doc = "instead of the watcher's stop_signal; a number or a name",
+                       .value = "SIGNAL"},
+                      {.name = "graceful_timeout",
+                       .doc = "instead of the watcher's, in seconds",
+                       .value = "SECONDS"}},
+         .waitable = true,
+         .changes = true,
+         .render = render_ok},
+        {.name = "list",
+         .summary = "list the watchers, or the pids of one",
+         .help = "Lists the names of all watchers in lower case, or the process ids of one.",
+         .answer = "`watchers`, names in lower case and sorted; with name `pids`",
+         .properties = {{"name", Type::Text}},
+         .arguments = {{"name", Kind::Text, false}},
+         .render = render_list,
+         .table = table_list},
+        {.name = "listen",
+         .summary = "print events as they come",
+         .help =
+             "Subscribes to circusd's events and prints each as a line, TOPIC: JSON, until it is "
+             "interrupted. Without TOPIC all of them; \"watcher.web.\" is everything about the watcher web. "
+             "--endpoint may be that of the events, too, as Circus's circusctl wants it here.",
+         .properties = {},
+         .arguments = {{"topics", Kind::RestAsList, false, "beginnings of topics"}},
+         .render = render_ok},
+        {.name = "listsockets",
+         .summary = "list the managed sockets",
+         .help = "Lists the sockets that circusd holds, each with its descriptor number in the workers. With "
+                 "--figures also what each is doing; a figure that the kernel does not tell is left out.",
+         .answer = "`sockets`, by descriptor: `fd`, `name`, `backlog`, and `host` and `port` or `path`; with "
+                   "figures `figures`, an object: `queue` and its `limit`, `in_flight`, `accepted` since the "
+                   "socket was bound, `drops`, each a number or null, and `absent`, why a figure is null",
+         .properties = {{"figures", Type::Flag}},
+         .switches = {{.name = "figures", .doc = "queue, connections in flight and accepted, drops"}},
+         .render = render_sockets,
+         .table = table_sockets},
+        {.name = "logs",
+         .summary = "show the last lines that a watcher wrote",
+         .help = "Prints the last lines of the watcher's standard output, or of one process's, oldest first. "
+                 "They are "
+                 "kept in memory by a stream of the class QueueStream, also of processes that are gone. With "
+                 "-f it "
+                 "goes on with what comes, until it is interrupted.",
+         .answer = "`lines`, each with `pid`, `time` and `text`; `cursor`, for the next question; `skipped`, "
+                   "how many "
+                   "lines since the cursor of this one are not kept any more. With a cursor the lines are "
+                   "those after "
+                   "it, and without one the last",
+         .properties = {{"name", Type::Text, true},
+                        {"pid", Type::Integer},
+                        {"lines", Type::Integer},
+                        {"stderr", Type::Flag},
+                        {"cursor", Type::Text}},
+         .arguments = {{"name"}, {"pid", Kind::Integer, false, "only this process"}},
+         .switches = {{.name = "lines", .doc = "how many; without it: 100", .value = "COUNT", .letter = 'n'},
+                      {.name = "stderr", .doc = "of standard error"},
+                      {.name = "prefix", .doc = "the time and the pid before each line"},
+                      {.name = "follow", .doc = "go on with what comes", .letter = 'f'}},
+         .prints_lines = true,
+         .render = render_logs},
+        {.name = "numprocesses",
+         .summary = "count the processes",
+         .help = "Prints how many processes run, in all or of one watcher.",
+         .answer = "`numprocesses`; with name also `watcher_name`",
+         .properties = {{"name", Type::Text}},
+         .arguments = {{"name", Kind::Text, false}},
+         .render = render_numprocesses},
+        {.name = "numwatchers",
+         .summary = "count the watchers",
+         .help = "Prints how many watchers there are.",
+         .answer = "`numwatchers`",
+         .properties = {},
+         .render = render_numwatchers},
+        {.name = "options",
+         .summary = "show all options of a watcher",
+         .help = "Shows every option of the watcher, sorted by name.",
+         .answer = "`options`, an object",
+         .properties = {{"name", Type::Text, true}},
+         .arguments = {{"name"}},
+         .render = render_options,
+         .table = table_options},
+        {.name = "plugin",
+         .summary = "enable, disable or restart a plugin",
+         .help = "Starts the plugin NAME (enable; also one that failed), stops it (disable) or does both "
+                 "(restart), until the next change of its section or the end of circusd. With --waiting it "
+                 "answers when that is done, with the error if it could not be.",
+         .answer = "with waiting `state`, what the plugin is in then",
+         .properties = {{"name", Type::Text, true}, {"action", Type::Text, true}},
+         .arguments = {{"name", Kind::Text, true, "the NAME of its section [plugin.NAME]"},
+                       {"action", Kind::Text, true, "enable, disable or restart"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .registered = true,
+         .render = render_ok},
+        {.name = "plugins",
+         .summary = "show the plugins, and what they cost",
+         .help =
+             "Shows each plugin with its state, version, file and mode, how often it was called, how many "
+             "of these calls took longer than 5 ms or failed, and the time it has spent in all.",
+         .answer =
+             "`plugins`, {name: {`state`, `use`, `file`, `version`, `summary`, `mode`, `priority`, `calls`, "
+             "`slow`, `errors`, `time` in seconds, and `error` where it failed}}",
+         .properties = {},
+         .registered = true,
+         .render = render_plugins},
+        {.name = "quit",
+         .summary = "stop everything and end circusd",
+         .help = "Stops all watchers, the lowest priority first, and ends circusd. With --waiting it answers "
+                 "once everything is stopped.",
+         .properties = {},
+         .waitable = true,
+         .changes = true,
+         .render = render_ok},
+        {.name = "reload",
+         .summary = "replace the processes of one watcher or of all",
+         .help =
+             "Starts as many new processes as there are old ones, then stops the old ones, so that there is "
+             "always somebody to serve. A watcher with send_hup gets a SIGHUP instead.",
+         .answer = "with name and waiting `info`: `stopped`, `started` and `kept`, lists of pids",
+         .properties = {{"name", Type::Text}, {"graceful", Type::Flag}, {"sequential", Type::Flag}},
+         .arguments = {{"name", Kind::Text, false}},
+         .switches = {{.name = "terminate",
+                       .doc = "stop the old processes first, then start new ones",
+                       .property = "graceful",
+                       .sets = false},
+                      {.name = "sequential", .doc = "stop and start one process after the other"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .render = render_ok},
+        {.name = "reloadconfig",
+         .summary = "read the configuration again and carry out what changed",
+         .help =
+             "Reads the configuration file and what it includes again. What did not change is not touched; "
+             "a changed number of processes changes only that; of any other change only its watcher is "
+             "reloaded, and so is who uses a socket that changed. If anything is wrong with the file "
+             "nothing is changed at all. With --waiting it prints what was done once that is through.",
+         .answer =
+             "with `explain`, `plan`: the watchers `kept`, `updated`, `restarted`, `started` and `stopped`, "
+             "and "
+             "what changed of `sockets` and `circus`, each an object of names and reasons, and `warnings`",
+         .properties = {{"dry_run", Type::Flag}, {"explain", Type::Flag}},
+         .switches = {{.name = "dry-run", .doc = "only print what would be done", .property = "dry_run"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .explains = true,
+         .render = render_plan},
+        {.name = "restart",
+         .summary = "stop and start one watcher, or circusd in itself",
+         .help = "Stops every process of the watchers, then starts them again. Of several, those with "
+                 "autostart = false are left alone. Without NAME circusd itself starts over: everything is "
+                 "stopped in order, the configuration is read again, and everything is started as it says; "
+                 "the sockets stay bound meanwhile.",
+         .answer =
+             "for one watcher, with waiting, `info`: `stopped`, `started` and `kept`, lists of pids; without "
+             "`name` and with `explain`, `plan` as for reloadconfig",
+         .properties = {{"name", Type::Text}, {"match"}, {"explain", Type::Flag}},
+         .arguments = {{"name", Kind::Text, false, "a name or a pattern"}},
+         .switches = {kMatch},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .explains = true,
+         .render = render_plan},
+        {.name = "rm",
+         .summary = "remove a watcher",
+         .help = "Takes the watcher out of circusd; its name is free at once. Its processes are stopped.",
+         .properties = {{"name", Type::Text, true}, {"nostop", Type::Flag}},
+         .arguments = {{"name"}},
+         .switches = {{.name = "nostop", .doc = "let its processes run on, unwatched"}},
+         .waitable = true,
+         .changes = true,
+         .render = render_ok},
+        {.name = "set",
+         .summary = "change options of a watcher",
+         .help = "Changes options of a running watcher: all of them, or on an error none. A change that the "
+                 "processes have to be told of replaces them gracefully.",
+         .properties = {{"name", Type::Text, true}, {"options", Type::Object, true}},
+         .arguments = {{"name"}, {"options", Kind::RestAsOptions, true, "options and their values"}},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .render = render_ok},
+        {.name = "signal",
+         .summary = "send a signal to processes",
+         .help = "Sends SIGNUM (9, kill, SIGKILL, SIGRTMIN+1) to every process of the watcher, or to the one "
+                 "with PID. Nothing is stopped or replaced by circusd on that account.",
+         .properties = {{"name", Type::Text, true},
+                        {"signum", Type::Signal, true},
+                        {"pid", Type::Integer},
+                        {"childpid", Type::Integer},
+                        {"child_pid", Type::Integer},
+                        {"children", Type::Flag},
+                        {"recursive", Type::Flag}},
+         .arguments = {{"name"}, {"pid", Kind::Text, false, "only this process"}, {"signum"}},
+         .switches = {{.name = "childpid", .doc = "only this child of PID", .value = "PID"},
+                      {.name = "children", .doc = "the children of the process, not itself"},
+                      {.name = "recursive", .doc = "the process and all its descendants"}},
+         .changes = true,
+         .render = render_ok},
+        {.name = "start",
+         .summary = "start one watcher or all",
+         .help = "Starts the watchers. Of several, those with autostart = false are left alone.",
+         .answer = "for one watcher, with waiting, `info`: `started` and `kept`, lists of pids",
+         .properties = {{"name", Type::Text}, {"match"}},
+         .arguments = {{"name", Kind::Text, false, "a name or a pattern"}},
+         .switches = {kMatch},
+         .waitable = true,
+         .changes = true,
+         .while_stopping = false,
+         .render = render_ok},
+        {.name = "stats",
+         .summary = "show what processes use",
+         .help = "Shows CPU and memory of all processes, of those of one watcher, or of one process.",
+         .answer = "`infos`, by watcher and by pid; with name `name` and `info` by pid; with process "
+                   "`process` and its `info`",
+         .properties = {{"name", Type::Text}, {"process"}, {"extended", Type::Flag}},
+         .arguments = {{"name", Kind::Text, false}, {"process", Kind::Integer, false, "a process id"}},
+         .switches = {{.name = "extended",
+                       .doc = "accepted for Circus's sake; there are no more figures to show"}},
+         .render = render_stats,
+         .table = table_stats},
+        {.name = "status",
+         .summary = "show the status of one watcher or of all",
+         .help = "Prints active, starting, stopping or stopped.",
+         .answer = "`statuses`, by watcher; with name the state stands in `status`",
+         .properties = {{"name", Type::Text}},
+         .arguments = {{"name", Kind::Text, false}},
+         .render = render_status,
+         .table = table_status},
+        {.name = "stop",
+         .summary = "stop one watcher or all",
+         .help = "Stops every process of the watchers: the stop signal, and SIGKILL when graceful_timeout is "
+                 "over.",
+         .answer = "for one watcher, with waiting, `info`, null",
+         .properties = {{"name", Type::Text}, {"match"}},
+         .arguments = {{"name", Kind::Text, false, "a name or a pattern"}},
+         .switches = {kMatch},
+         .waitable = true,
+         .changes = true,
+         .render = render_ok},
+    };
+    return kTable;
+}
+
+const std::vector<Command>& own_table() {
+    static const std::vector<Command> kTable = {
+        {.name = "complete",
+         .summary = "print what may stand at the end of a command line",
+         .help =
+             "Prints `words`, or `files` where a file belongs, and below it a line for each word that may "
+             "stand at the end of LINE, with what it means behind a tab. The completion files of the "
+             "shells call it; names come from circusd, if it answers within half a second.",
+         .properties = {},
+         .arguments = {{"line", Kind::Text, true, "a command line up to the cursor"}},
+         .render = render_ok},
+        {.name = "completion",
+         .summary = "print the completion file of a shell",
+         .help =
+             "Prints what makes the shell complete circusctl's commands, switches, watchers, options, pids "
+             "and signals. In ~/.bashrc: `source <(circusctl completion bash)`. For zsh it is a file "
+             "_circusctl in a directory of fpath, for fish ~/.config/fish/completions/circusctl.fish.",
+         .properties = {},
+         .arguments = {{"shell", Kind::Text, true, "bash, zsh or fish"}},
+         .render = render_ok},
+        {.name = "convert",
+         .summary = "make a stack.toml of another program's configuration",
+         .help = "Reads a circus.ini, a supervisord.conf, a Procfile (with its .env) or a pm2 ecosystem in "
+                 "JSON, and "
+                 "prints the same as a TOML file for circusd, with a comment for everything that has no "
+                 "counterpart. "
+                 "No daemon is needed.",
+         .properties = {},
+         .arguments = {{"file", Kind::Text, true, "the configuration to convert"}},
+         .switches = {{.name = "from",
+                       .doc = "circus, supervisor, procfile or pm2; else it is seen from the file",
+                       .value = "FORMAT"},
+                      {.name = "output",
+                       .doc = "write to this file, which must not exist, not to standard output",
+                       .value = "OUT",
+                       .letter = 'o'}},
+         .render = render_ok},
+        {.name = "help",
+         .summary = "say what a command does and takes",
+         .help = "Says what a command does and takes; without one, which commands there are.",
+         .properties = {},
+         .arguments = {{"command", Kind::Text, false}},
+         .render = render_ok},
+        {.name = "plugin new",
+         .summary = "begin a plugin of one's own",
+         .help =
+             "Makes a folder NAME with a small plugin, its unit test and a README: it builds, is tested and "
+             "loads as it stands. What exists already is not touched. docs/plugin-guide.md goes on from "
+             "there.",
+         .properties = {},
+         .arguments = {{"name", Kind::Text, true, "small letters, digits and _; the folder's name too"}},
+         .switches = {{.name = "lang", .doc = "c, cpp or rust; without it: cpp", .value = "LANGUAGE"}},
+         .render = render_ok},
+    };
+    return kTable;
+}
+
+const Command* find_in(std::span<const Command> commands, std::string_view name) {
+    const std::string wanted = to_lower(name);
+    const auto at = std::find_if(commands.begin(), commands.end(),
+                                 [&wanted](const Command& command) { return command.name == wanted; });
+    return at == commands.end() ? nullptr : &*at;
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+    return table();
+}
+
+const Command* find_command(std::string_view name) {
+    return find_in(commands(), name);
+}
+
+std::span<const Command> own_commands() {
+    return own_table();
+}
+
+const Command* find_own_command(std::string_view name) {
+    return find_in(own_commands(), name);
+}
+
+std::vector<std::string> command_names() {
+    std::vector<std::string> names;
+    for (const Command& command : commands()) names.emplace_back(command.name);
+    return names;
+}
+
+}  // namespace circus::control

@@ -1,0 +1,79 @@
+#include "control/controller.hpp"
+
+#include <exception>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "control/properties.hpp"
+
+namespace circus::control {
+
+void Controller::handle(std::string_view bytes, const Send& send) {
+    const Clock& clock = context_.clock;
+    Parsed parsed = parse_request(bytes, clock.wall());
+    if (!parsed.request) {
+        if (!parsed.answer.empty()) send(std::move(parsed.answer));
+        return;
+    }
+    const Request& request = *parsed.request;
+    const Json& properties = *request.properties;
+    Reply::Send answer = [send, &clock, id = request.id](const Result<Json>& result) {
+        if (result)
+            send(ok_answer(*result, clock.wall(), id));
+        else
+            send(
+                error_answer(static_cast<Errno>(result.error().code), result.error().text, clock.wall(), id));
+    };
+    if (request.cast) answer = [](const Result<Json>&) {};
+    // A cast is never waited for, so its operations need no Done.
+    const Reply reply(std::move(answer), !request.cast && flag_of(properties, "waiting"));
+
+    dispatch(request.command, properties, reply);
+}
+
+void Controller::call(const std::string& command, const Json& properties, Answered answered) {
+    dispatch(command, properties, Reply(std::move(answered), flag_of(properties, "waiting")));
+}
+
+void Controller::dispatch(const std::string& name, const Json& properties, const Reply& reply) {
+    if (const Command* command = find_command(name)) return execute(*command, properties, reply);
+    const CommandRegistry::Entry* added = context_.registry.find(name);
+    if (!added) return reply.error(Errno::UnknownCommand, cat("unknown command: ", py_repr(name)));
+    reply.from(*added, properties);
+}
+
+void Controller::work() {
+    if (!has_work()) return;
+    Job job = std::move(context_.jobs.front());
+    context_.jobs.pop_front();
+    try {
+        if (!job.go_on()) context_.jobs.push_back(std::move(job));
+    } catch (const std::exception& thrown) {
+        log::error(cat("a query: ", std::string_view(thrown.what())));
+        job.reply.error(Errno::Command, thrown.what());
+    }
+}
+
+void Controller::execute(const Command& command, const Json& properties, const Reply& reply) {
+    if (const Status valid = validate(command, properties); !valid)
+        return reply.error(Errno::Message, valid.error().text);
+    if (context_.arbiter.is_stopping() && !command.while_stopping)
+        return reply.error(Errno::Command, "arbiter is already running arbiter_stop command");
+    const Handler handler = find_handler(command.name);
+    if (!handler) {
+        const CommandRegistry::Entry* registered = context_.registry.find(command.name);
+        if (registered) return reply.from(*registered, properties);
+        return reply.error(Errno::UnknownCommand, cat("unknown command: ", py_repr(command.name)));
+    }
+    try {
+        handler(context_, properties, reply);
+    } catch (const std::exception& thrown) {
+        // From the JSON library or the allocator, before anything was answered: handlers answer last.
+        log::error(cat("command ", command.name, ": ", std::string_view(thrown.what())));
+        reply.error(Errno::Command, thrown.what());
+    }
+}
+
+}  // namespace circus::control

@@ -1,0 +1,47 @@
+// Controller: the bytes of a request in, the bytes of its answer out, now or at the end of the operation.
+// Knows nothing of sockets. Driven by Server on the loop's thread; in tests by hand.
+//
+// Invariants: every request that is no cast and not blank gets exactly one answer; a cast gets none; nothing
+// that a client sends makes a call here throw.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "control/command_table.hpp"
+#include "control/handlers.hpp"
+
+namespace circus::control {
+
+class Controller {
+  public:
+    using Send = std::function<void(std::string answer)>;
+
+    // `arbiter` and `clock` outlive the controller; the controller outlives the arbiter's last settle().
+    Controller(supervise::Arbiter& arbiter, const Clock& clock, pid_t daemon_pid)
+        : context_{arbiter, clock, daemon_pid, {}, {}, {}} {}
+    Controller(const Controller&) = delete;
+    Controller& operator=(const Controller&) = delete;
+
+    // `send` is called inside this call, or from a later work() or Arbiter::settle(), once, or never for a
+    // cast.
+    void handle(std::string_view bytes, const Send& send);
+    // Goes on with what handle() left unanswered, a portion of one request. To be called once a turn while
+    // has_work().
+    void work();
+    bool has_work() const { return !context_.jobs.empty(); }
+
+    // The same for who is no client: a plugin. `answered` may be called inside this call.
+    using Answered = CommandRegistry::Answered;
+    void call(const std::string& command, const Json& properties, Answered answered);
+    CommandRegistry& registry() { return context_.registry; }
+
+  private:
+    void dispatch(const std::string& name, const Json& properties, const Reply& reply);
+    void execute(const Command& command, const Json& properties, const Reply& reply);
+
+    Context context_;
+};
+
+}  // namespace circus::control

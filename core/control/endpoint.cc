@@ -1,0 +1,179 @@
+#include "control/endpoint.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "base/unique_fd.hpp"
+
+namespace circus::control {
+
+namespace {
+
+constexpr std::string_view kIpc = "ipc://";
+
+Error refused(const std::string& endpoint, std::string_view why, int code) {
+    return {cat("cannot bind ", endpoint, ": ", why), code};
+}
+
+class UmaskGuard {
+  public:
+    explicit UmaskGuard(mode_t mask) : before_(::umask(mask)) {}
+    ~UmaskGuard() { ::umask(before_); }
+    UmaskGuard(const UmaskGuard&) = delete;
+    UmaskGuard& operator=(const UmaskGuard&) = delete;
+
+  private:
+    mode_t before_;
+};
+
+std::string directory_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Each missing directory above `path`, for its owner alone, or for others to pass through.
+Status make_directories(const std::string& path, bool passable) {
+    const UmaskGuard guard(passable ? 066 : 077);
+    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+        const std::string directory = path.substr(0, at);
+        if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST)
+            return sys_error(cat("cannot make the directory ", directory), errno);
+    }
+    return Ok{};
+}
+
+// Whoever may write to the directory can put a socket of his own in the place of ours, and a link that he
+// made leads wherever he likes.
+Status check_owner(const std::string& path) {
+    const std::string directory = directory_of(path);
+    const auto is_strange = [](const struct stat& found) {
+        return found.st_uid != 0 && found.st_uid != ::geteuid();
+    };
+    struct stat found {
+    }, link{};
+    if (::stat(directory.c_str(), &found) != 0 || ::lstat(directory.c_str(), &link) != 0)
+        return sys_error(cat("cannot look at ", directory), errno);
+    if (!S_ISDIR(found.st_mode)) return Error{cat(directory, " is not a directory"), ENOTDIR};
+    if (S_ISLNK(link.st_mode) && is_strange(link))
+        return Error{cat(directory, " is a link of another user's"), EPERM};
+    if (::geteuid() != 0 && is_strange(found))
+        return Error{cat("the directory ", directory, " belongs to another user"), EPERM};
+    if ((found.st_mode & S_IWOTH) != 0 && (found.st_mode & S_ISVTX) == 0)
+        return Error{cat("everybody may write to the directory ", directory, "; chmod o-w it"), EPERM};
+    return Ok{};
+}
+
+// Between the look at a stale socket and the bind in its place, for all who mean the same directory. A
+// filesystem that has no locks, or somebody who keeps this one, does not keep us from binding.
+UniqueFd lock_directory(const std::string& path) {
+    UniqueFd fd(::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const TimePoint until = Monotonic::now() + Milliseconds(1000);
+    while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+           Monotonic::now() < until) {
+        const timespec pause{0, 5'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+    return fd;
+}
+
+void warn_if_out_of_reach(const std::string& path, uid_t owner) {
+    const std::string directory = directory_of(path);
+    struct stat found {};
+    if (owner == 0 || ::stat(directory.c_str(), &found) != 0) return;
+    // Which groups the owner is in is not looked up: they may be what lets him through.
+    const mode_t needed = found.st_uid == owner ? S_IXUSR : S_IXOTH | S_IXGRP;
+    if ((found.st_mode & needed) == 0)
+        log::warning(cat("endpoint_owner cannot reach ", path, ": the directory ", directory,
+                         " is closed to him; chmod 711 it"));
+}
+
+bool is_answered(const sockaddr_un& address) {
+    const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!probe) return true;  // it cannot be told: nothing is replaced
+    if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
+    return errno == EAGAIN || errno == EINPROGRESS || errno == EACCES;  // a full queue has an owner, too
+}
+
+Status make_room(const std::string& endpoint, const std::string& path, bool passable, UniqueFd& lock) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return refused(endpoint,
+                       cat("the path has ", path.size(), " bytes, a unix socket's has at most ",
+                           sizeof address.sun_path - 1),
+                       ENAMETOOLONG);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    if (const Status made = make_directories(path, passable); !made)
+        return refused(endpoint, made.error().text, made.error().code);
+    if (const Status ours = check_owner(path); !ours)
+        return refused(endpoint, ours.error().text, ours.error().code);
+
+    lock = lock_directory(path);
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0) {
+        if (errno == ENOENT) return Ok{};
+        return sys_error(cat("cannot bind ", endpoint), errno);
+    }
+    if (!S_ISSOCK(found.st_mode))
+        return refused(endpoint, "something that is not a socket is in its place", EEXIST);
+    if (is_answered(address)) return refused(endpoint, "another circusd answers there", EADDRINUSE);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        return sys_error(cat("cannot remove the stale socket of ", endpoint), errno);
+    return Ok{};
+}
+
+}  // namespace
+
+Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner) {
+    if (!endpoint.starts_with(kIpc)) return pump.bind(endpoint);
+    const std::string path = endpoint.substr(kIpc.size());
+    if (path.empty()) return refused(endpoint, "the path is missing", EINVAL);
+    // "ipc://@name" is an abstract socket: no file, no directory, and open to every local user.
+    if (path.front() == '@') return refused(endpoint, "an abstract socket is open to everybody", EINVAL);
+    UniqueFd lock;
+    if (const Status room = make_room(endpoint, path, owner.has_value(), lock); !room) return room.error();
+    {
+        // The file is born with its mode: chmod(2) after bind(2) would leave it open for a moment.
+        const UmaskGuard guard(0177);
+        if (const Status bound = pump.bind(endpoint); !bound) return bound.error();
+    }
+    if (!owner) return Ok{};
+    const Status owned = own_endpoint(endpoint, owner);
+    if (!owned) {
+        [[maybe_unused]] const Status unbound = pump.unbind(endpoint);
+        remove_endpoint(endpoint);
+    }
+    return owned;
+}
+
+Status own_endpoint(const std::string& endpoint, std::optional<uid_t> owner) {
+    if (!endpoint.starts_with(kIpc)) return Ok{};
+    const std::string path = endpoint.substr(kIpc.size());
+    const uid_t uid = owner.value_or(::geteuid());
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode))
+        return Error{cat("cannot make ", endpoint, " the endpoint_owner's: its socket is gone"), ENOENT};
+    if (found.st_uid != uid && ::lchown(path.c_str(), uid, static_cast<gid_t>(-1)) != 0)
+        return sys_error(cat("cannot make ", endpoint, " the endpoint_owner's"), errno);
+    if (owner) warn_if_out_of_reach(path, uid);
+    return Ok{};
+}
+
+void remove_endpoint(const std::string& endpoint) {
+    if (!endpoint.starts_with(kIpc)) return;
+    const std::string path = endpoint.substr(kIpc.size());
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode)) ::unlink(path.c_str());
+}
+
+}  // namespace circus::control

@@ -1,0 +1,17 @@
+// `circusctl listen`: events as lines, until it is interrupted or nobody reads them any more; both are its
+// usual end and no error.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+
+namespace circus::control {
+
+// Where the events of the daemon at `control` are from here: a wildcard address is good for binding, and then
+// it is the control endpoint's host that is asked.
+std::string reachable(const std::string& events, const std::string& control);
+int print_events(const std::string& endpoint, const std::vector<std::string>& topics);  // the exit code
+
+}  // namespace circus::control

@@ -1,0 +1,154 @@
+// Commands that change nothing. They are answered at once, whatever else goes on.
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "config/option_table.hpp"
+#include "control/command_table.hpp"
+#include "control/handlers.hpp"
+#include "control/properties.hpp"
+#include "control/python_text.hpp"
+#include "stats/socket_figures.hpp"
+
+namespace circus::control {
+
+namespace {
+
+using supervise::Process;
+using supervise::Watcher;
+
+void list(Context& context, const Json& properties, const Reply& reply) {
+    if (!has(properties, "name")) {
+        Json names = Json::array();
+        for (const Watcher* watcher : context.arbiter.watchers()) names.push_back(to_lower(watcher->name()));
+        return reply.ok({{"watchers", std::move(names)}});
+    }
+    const Watcher* watcher = find_watcher(context, properties, reply);
+    if (!watcher) return;
+    Json pids = Json::array();
+    for (const Process* process : watcher->active()) pids.push_back(process->pid);
+    reply.ok({{"pids", std::move(pids)}});
+}
+
+void status(Context& context, const Json& properties, const Reply& reply) {
+    if (!has(properties, "name")) {
+        Json statuses = Json::object();
+        for (const Watcher* watcher : context.arbiter.watchers())
+            statuses[watcher->name()] = to_string(watcher->status());
+        return reply.ok({{"statuses", std::move(statuses)}});
+    }
+    if (const Watcher* watcher = find_watcher(context, properties, reply))
+        reply.ok({{"status", to_string(watcher->status())}});
+}
+
+void numwatchers(Context& context, const Json&, const Reply& reply) {
+    reply.ok({{"numwatchers", context.arbiter.watchers().size()}});
+}
+
+void numprocesses(Context& context, const Json& properties, const Reply& reply) {
+    if (!has(properties, "name")) {
+        std::size_t count = 0;
+        for (const Watcher* watcher : context.arbiter.watchers()) count += watcher->active_count();
+        return reply.ok({{"numprocesses", count}});
+    }
+    if (const Watcher* watcher = find_watcher(context, properties, reply))
+        reply.ok({{"numprocesses", watcher->active_count()}, {"watcher_name", text_of(properties, "name")}});
+}
+
+Json figures_of(const supervise::SocketTable::Socket& socket) {
+    const stats::SocketFigures figures = stats::look_at_socket(socket.listeners(), socket.connections);
+    const auto json = [](const std::optional<std::uint64_t>& figure) {
+        return figure ? Json(*figure) : Json(nullptr);
+    };
+    return {{"queue", json(figures.queue)},         {"limit", json(figures.limit)},
+            {"in_flight", json(figures.in_flight)}, {"accepted", json(figures.accepted)},
+            {"drops", json(figures.drops)},         {"absent", figures.absent}};
+}
+
+void listsockets(Context& context, const Json& properties, const Reply& reply) {
+    std::vector<const supervise::SocketTable::Socket*> sockets;
+    for (const auto& socket : context.arbiter.sockets().all()) sockets.push_back(socket.get());
+    std::sort(sockets.begin(), sockets.end(),
+              [](const auto* a, const auto* b) { return a->worker_fd < b->worker_fd; });
+    Json rows = Json::array();
+    for (const auto* socket : sockets) {
+        Json row = {
+            {"fd", socket->worker_fd}, {"name", socket->config.name}, {"backlog", socket->config.backlog}};
+        if (socket->config.path.empty()) {
+            row["host"] = socket->host;
+            row["port"] = socket->port;
+        } else {
+            row["path"] = socket->config.path;
+        }
+        if (flag_of(properties, "figures")) row["figures"] = figures_of(*socket);
+        rows.push_back(std::move(row));
+    }
+    reply.ok({{"sockets", std::move(rows)}});
+}
+
+void commands(Context& context, const Json&, const Reply& reply) {
+    Json rows = Json::object();
+    for (const Command& command : control::commands())
+        rows[std::string(command.name)] = {
+            {"summary", command.summary}, {"help", command.help}, {"usage", usage(command)}};
+    for (const CommandRegistry::Entry* added : context.registry.added())
+        rows[added->name] = {
+            {"summary", added->summary},
+            {"help", added->help},
+            {"usage", added->arguments.empty() ? added->name : cat(added->name, " ", added->arguments)},
+            {"plugin", added->owner}};
+    reply.ok({{"commands", std::move(rows)}});
+}
+
+void listen(Context&, const Json&, const Reply& reply) {
+    reply.error(Errno::Message, "invalid message. use a pub/sub socket");
+}
+
+// ---- options ----
+
+void options(Context& context, const Json& properties, const Reply& reply) {
+    if (const Watcher* watcher = find_watcher(context, properties, reply))
+        reply.ok(
+            {{"options", config::watcher_options_to_json(watcher->config(), context.arbiter.directory())}});
+}
+
+void get(Context& context, const Json& properties, const Reply& reply) {
+    const Watcher* watcher = find_watcher(context, properties, reply);
+    if (!watcher) return;
+    const Json all = config::watcher_options_to_json(watcher->config(), context.arbiter.directory());
+    Json wanted = Json::object();
+    for (const Json& key : properties["keys"]) {
+        const auto at = key.is_string() ? all.find(key.get<std::string>()) : all.end();
+        if (at == all.end()) return reply.error(Errno::Message, cat(repr(key), " option not found"));
+        wanted[at.key()] = *at;
+    }
+    reply.ok({{"options", std::move(wanted)}});
+}
+
+void globaloptions(Context& context, const Json& properties, const Reply& reply) {
+    Json all = config::global_options_to_json(context.arbiter.config());
+    // An empty value asks for everything, as in Circus.
+    const auto option = properties.find("option");
+    if (option == properties.end() || !is_true(*option)) return reply.ok({{"options", std::move(all)}});
+    const auto at = option->is_string() ? all.find(option->get<std::string>()) : all.end();
+    if (at == all.end()) return reply.error(Errno::Message, cat(repr(*option), " not an existing option"));
+    reply.ok({{"options", {{at.key(), *at}}}});
+}
+
+}  // namespace
+
+std::vector<NamedHandler> query_handlers() {
+    return {{"list", list},
+            {"status", status},
+            {"numwatchers", numwatchers},
+            {"numprocesses", numprocesses},
+            {"listsockets", listsockets},
+            {"commands", commands},
+            {"listen", listen},
+            {"options", options},
+            {"get", get},
+            {"globaloptions", globaloptions}};
+}
+
+}  // namespace circus::control

@@ -1,0 +1,76 @@
+#include "control/server.hpp"
+
+#include <utility>
+
+#include "base/log.hpp"
+#include "control/controller.hpp"
+#include "control/endpoint.hpp"
+
+namespace circus::control {
+
+Server::Server() = default;
+Server::~Server() {
+    finish();
+}
+
+Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext& context,
+                                             const std::string& endpoint, std::optional<uid_t> owner) {
+    std::unique_ptr<Server> server(new Server);
+    auto pump = loop::ZmqPump::make(
+        loop, context, loop::ZmqPump::Kind::Router, {},
+        [self = server.get()](loop::Frames&& frames) { self->receive(std::move(frames)); });
+    if (!pump) return pump.error();
+    if (const Status bound = bind_endpoint(*pump, endpoint, owner); !bound) return bound.error();
+    server->pump_.emplace(std::move(*pump));
+    server->portions_.emplace(loop, [self = server.get()] { self->work(); });
+    server->bound_.push_back(endpoint);
+    return server;
+}
+
+void Server::serve(supervise::Arbiter& arbiter, const Clock& clock, pid_t daemon_pid) {
+    controller_ = std::make_unique<Controller>(arbiter, clock, daemon_pid);
+}
+
+std::string Server::endpoint() const {
+    return pump_ ? pump_->last_endpoint() : std::string();
+}
+
+Status Server::bind(const std::string& endpoint, std::optional<uid_t> owner) {
+    if (const Status bound = bind_endpoint(*pump_, endpoint, owner); !bound) return bound.error();
+    bound_.push_back(endpoint);
+    return Ok{};
+}
+
+void Server::unbind(const std::string& endpoint) {
+    std::erase(bound_, endpoint);
+    if (const Status unbound = pump_->unbind(endpoint); !unbound) log::warning(unbound.error().text);
+    remove_endpoint(endpoint);
+}
+
+void Server::finish() {
+    if (!pump_) return;
+    portions_.reset();
+    pump_.reset();
+    for (const auto& endpoint : bound_) remove_endpoint(endpoint);
+}
+
+void Server::receive(loop::Frames&& frames) {
+    if (!controller_ || frames.size() != 2) return;
+    controller_->handle(frames[1], [this, identity = std::move(frames[0])](std::string answer) {
+        if (!pump_) return;
+        if (!pump_->send({identity, std::move(answer)}))
+            log::debug("an answer was dropped: its client is gone or does not read");
+    });
+    go_on();
+}
+
+void Server::go_on() {
+    if (portions_ && controller_->has_work()) portions_->start();
+}
+
+void Server::work() {
+    controller_->work();
+    if (!controller_->has_work()) portions_->stop();
+}
+
+}  // namespace circus::control

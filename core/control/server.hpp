@@ -1,0 +1,64 @@
+// Server: the ROUTER on [circus] endpoint. Two frames in (the client's identity, the request) and two out; a
+// message of any other number of frames is dropped. Waiting commands are answered later, in the order in
+// which their operations end. On the loop's thread.
+//
+// make() binds, serve() connects it to the arbiter; what arrives between the two is kept for serve() as far
+// as ZMQ's queue goes, because the loop does not run meanwhile. finish() takes the last answers along: they
+// have the pump's linger to leave. Destroy after the arbiter's last settle().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "loop/turn_hooks.hpp"
+#include "loop/zmq_pump.hpp"
+
+namespace circus::supervise {
+class Arbiter;
+}
+
+namespace circus::control {
+
+class Controller;
+
+class Server {
+  public:
+    // An error names the endpoint and says whether another circusd has it. `owner`: whose the file of an ipc
+    // endpoint is; none: the process's.
+    static Result<std::unique_ptr<Server>> make(loop::Loop& loop, loop::ZmqContext& context,
+                                                const std::string& endpoint, std::optional<uid_t> owner = {});
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // `daemon_pid`: whom dstats shows.
+    void serve(supervise::Arbiter& arbiter, const Clock& clock, pid_t daemon_pid);
+    // Where commands are executed; null before serve().
+    Controller* controller() const { return controller_.get(); }
+    // After calls of who is no client: what they left to do is done.
+    void go_on();
+    std::string endpoint() const;  // the last one bound, with the real port
+    // A further endpoint beside those there are; and one that is not served any more. Answers that are on
+    // their way there have the pump's linger to leave.
+    Status bind(const std::string& endpoint, std::optional<uid_t> owner = {});
+    void unbind(const std::string& endpoint);
+    // Answers nobody from now on and removes the file of an ipc endpoint. Done by the destructor if need be.
+    void finish();
+
+  private:
+    Server();
+    void receive(loop::Frames&& frames);
+    void work();
+
+    std::optional<loop::ZmqPump> pump_;
+    std::vector<std::string> bound_;  // as asked for
+    std::unique_ptr<Controller> controller_;
+    std::optional<loop::Idle> portions_;  // while the controller has work
+};
+
+}  // namespace circus::control

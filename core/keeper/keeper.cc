@@ -1,0 +1,93 @@
+#include "keeper/keeper.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "keeper/child.hpp"
+#include "keeper/service.hpp"
+
+namespace circus::keeper {
+
+namespace {
+
+// Otherwise the next file or socket would become somebody's stdout.
+bool open_standard_descriptors() {
+    for (int fd = 0; fd <= 2; ++fd)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) return false;
+    return true;
+}
+
+void take_over_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
+    // Ignored dispositions are inherited; with SIGCHLD ignored there would be no statuses to wait for.
+    for (int signo = 1; signo < NSIG; ++signo) signal(signo, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+rlimit raise_descriptor_limit() {
+    rlimit original{};
+    getrlimit(RLIMIT_NOFILE, &original);
+    rlimit raised = original;
+    raised.rlim_cur = raised.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &raised);
+    return original;
+}
+
+// The arbiter is started like any child: session of its own (a Ctrl-C in our terminal is ours to handle),
+// default dispositions, nothing inherited but 0, 1, 2 and its end of the socketpair. No PR_SET_PDEATHSIG: if
+// the keeper is killed, the arbiter must live on to stop the stack.
+SpawnOutcome start_arbiter(const KeeperOptions& options, int socket) {
+    std::vector<char*> argv;
+    for (const auto& word : options.arbiter_argv) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    char self[] = "/proc/self/exe";
+    char* const candidates[] = {self};
+    Plan plan;
+    plan.argv = argv.data();
+    plan.envp = environ;
+    plan.candidates = candidates;
+    FdPlacement placement{socket, kArbiterFd};
+    return spawn_child(plan, {&placement, 1});
+}
+
+int give_up(const char* act, int error) {
+    complain("circusd: %s: %s", act, std::strerror(error));
+    return 1;
+}
+
+}  // namespace
+
+int run_keeper(KeeperOptions options) {
+    if (!open_standard_descriptors()) return give_up("cannot open /dev/null", errno);
+    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);  // what was inherited goes no further
+    take_over_signals();
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return give_up("cannot become a subreaper", errno);
+    const rlimit original = raise_descriptor_limit();
+
+    ServiceOptions service;
+    service.ready = std::move(options.ready);
+    UniqueFd arbiter_end;
+    if (!make_channel(service.socket, arbiter_end)) return give_up("cannot create a socketpair", errno);
+    const SpawnOutcome arbiter = start_arbiter(options, arbiter_end.get());
+    if (arbiter.pid < 0) {
+        complain("circusd: cannot start the arbiter: %s: %s", to_string(arbiter.stage),
+                 std::strerror(arbiter.error));
+        return 1;
+    }
+    arbiter_end.reset();
+    service.arbiter_pid = arbiter.pid;
+    service.stop_timeout = from_seconds(options.stop_timeout);
+    service.nofile_soft = original.rlim_cur;
+    service.nofile_hard = original.rlim_max;
+    return Service(std::move(service)).run();
+}
+
+}  // namespace circus::keeper

@@ -1,0 +1,24 @@
+// The keeper: the small, single-threaded process that is the parent of everything and has no policy. See
+// docs/architecture.md, "Two processes". Driven by two things only: datagrams of the arbiter and signals.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+
+namespace circus::keeper {
+
+struct KeeperOptions {
+    std::vector<std::string>
+        arbiter_argv;  // the arbiter's command line; argv[0] is run through /proc/self/exe
+    // The deadline of a stack that the keeper must stop by itself, in seconds: stop_timeout's default.
+    double stop_timeout = 60;
+    UniqueFd ready = {};  // of a daemon: see ServiceOptions
+};
+
+// Becomes a subreaper, starts the arbiter, serves it until it is told to Exit or the arbiter is gone, leaves
+// nothing behind, and returns the exit code of circusd. Call it from main(), before any thread exists.
+int run_keeper(KeeperOptions options);
+
+}  // namespace circus::keeper

@@ -1,0 +1,253 @@
+#include "loop/zmq_pump.hpp"
+
+#include <optional>
+#include <utility>
+
+#include <zmq.hpp>
+
+#include "base/text.hpp"
+#include "loop/poll.hpp"
+#include "loop/turn_hooks.hpp"
+
+namespace circus::loop {
+
+namespace {
+
+// What one turn takes from one socket at most, so that a flood leaves the others their turn.
+constexpr int kMessagesPerTurn = 64;
+constexpr std::size_t kBytesPerTurn = 1024UL * 1024;
+
+zmq::socket_type type_of(ZmqPump::Kind kind) {
+    switch (kind) {
+        case ZmqPump::Kind::Router:
+            return zmq::socket_type::router;
+        case ZmqPump::Kind::Dealer:
+            return zmq::socket_type::dealer;
+        case ZmqPump::Kind::Pub:
+            return zmq::socket_type::pub;
+        case ZmqPump::Kind::Sub:
+            return zmq::socket_type::sub;
+    }
+    return zmq::socket_type::pair;
+}
+
+Error zmq_failure(const std::string& act, const zmq::error_t& error) {
+    return {cat(act, ": ", std::string_view(error.what())), error.num()};
+}
+
+}  // namespace
+
+ZmqContext::ZmqContext() : context_(std::make_unique<zmq::context_t>(1)) {}
+ZmqContext::~ZmqContext() = default;
+
+struct ZmqPump::State : std::enable_shared_from_this<State> {
+    State(Loop& loop, zmq::socket_t s, Receive r)
+        : socket(std::move(s)), receive(std::move(r)), idle(loop, [this] { turn(); }) {}
+
+    enum class Received { One, None, Unknown };
+
+    void turn();
+    Received receive_one(std::size_t& bytes);
+    void rearm();
+    bool readable();
+    bool send(const Frames& frames);
+
+    zmq::socket_t socket;
+    Receive receive;
+    Idle idle;
+    std::optional<Poll> poll;  // destroyed before the socket, whose descriptor it watches
+    std::uint64_t dropped = 0;
+    bool in_turn = false;
+    bool closed = false;
+};
+
+void ZmqPump::State::turn() {
+    const auto self = shared_from_this();  // the callback may destroy the pump
+    in_turn = true;
+    std::size_t bytes = 0;
+    auto last = Received::Unknown;
+    for (int n = 0; n < kMessagesPerTurn && bytes < kBytesPerTurn; ++n) {
+        last = receive_one(bytes);
+        if (last != Received::One || closed) break;
+    }
+    in_turn = false;
+    if (closed) return;
+    // To find nothing is to have asked: whatever the sends before it had eaten is known, and what comes from
+    // now on is told by the descriptor.
+    if (last == Received::None)
+        idle.stop();
+    else
+        rearm();
+}
+
+// One whole message to the callback, which may close the pump.
+ZmqPump::State::Received ZmqPump::State::receive_one(std::size_t& bytes) {
+    if (!receive) return Received::Unknown;
+    Frames frames;
+    try {
+        zmq::message_t part;
+        do {
+            // The parts of a message arrive together: once there is a first, the others do not block.
+            if (!socket.recv(part, zmq::recv_flags::dontwait)) return Received::None;
+            bytes += part.size();
+            frames.emplace_back(part.data<char>(), part.size());
+        } while (part.more());
+    } catch (const zmq::error_t&) {
+        return Received::Unknown;  // EINTR, or the context is being terminated; rearm() looks again
+    }
+    receive(std::move(frames));
+    return Received::One;
+}
+
+bool ZmqPump::State::readable() {
+    try {
+        return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
+    } catch (const zmq::error_t&) {
+        return false;
+    }
+}
+
+void ZmqPump::State::rearm() {
+    // For Pub this question alone is the work: it takes in new subscriptions.
+    if (readable() && receive)
+        idle.start();
+    else
+        idle.stop();
+}
+
+bool ZmqPump::State::send(const Frames& frames) {
+    bool sent = !frames.empty();
+    try {
+        for (std::size_t i = 0; i < frames.size() && sent; ++i) {
+            const auto more = i + 1 < frames.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
+            // Only the first frame can be refused: a queue's limit counts whole messages.
+            sent = socket.send(zmq::buffer(frames[i]), more | zmq::send_flags::dontwait).has_value();
+        }
+    } catch (const zmq::error_t&) {
+        sent = false;  // EHOSTUNREACH: this peer is gone
+    }
+    if (!sent) ++dropped;
+    if (!in_turn) rearm();
+    return sent;
+}
+
+ZmqPump::ZmqPump(std::shared_ptr<State> state) : state_(std::move(state)) {}
+ZmqPump::ZmqPump(ZmqPump&&) noexcept = default;
+
+ZmqPump& ZmqPump::operator=(ZmqPump&& other) noexcept {
+    // The old state leaves through a pump's destructor, as it does everywhere.
+    ZmqPump old(std::exchange(state_, std::move(other.state_)));
+    return *this;
+}
+
+ZmqPump::~ZmqPump() {
+    if (!state_) return;
+    state_->closed = true;
+    state_->idle.stop();
+    state_->poll.reset();
+    state_->socket.close();
+}
+
+Result<ZmqPump> ZmqPump::make(Loop& loop, ZmqContext& context, Kind kind, const Options& options,
+                              Receive receive) {
+    try {
+        zmq::socket_t socket(context.native(), type_of(kind));
+        socket.set(zmq::sockopt::linger, static_cast<int>(options.linger.count()));
+        socket.set(zmq::sockopt::sndhwm, options.send_queue);
+        socket.set(zmq::sockopt::rcvhwm, options.receive_queue);
+        socket.set(zmq::sockopt::maxmsgsize, options.max_message);
+        socket.set(zmq::sockopt::ipv6, true);
+        if (options.use_fd >= 0) socket.set(zmq::sockopt::use_fd, options.use_fd);
+        // Without it a ROUTER drops in silence what it cannot deliver; with it, and never waiting, the same
+        // message is refused and counted.
+        if (kind == Kind::Router) socket.set(zmq::sockopt::router_mandatory, true);
+        const int fd = socket.get(zmq::sockopt::fd);
+        auto state = std::make_shared<State>(loop, std::move(socket), std::move(receive));
+        auto poll = Poll::make(loop, fd, [s = state.get()](unsigned) { s->turn(); });
+        if (!poll) return poll.error();
+        state->poll.emplace(std::move(*poll));
+        state->poll->watch(Poll::kReadable);
+        return ZmqPump(std::move(state));
+    } catch (const zmq::error_t& error) {
+        return zmq_failure("making a ZMQ socket", error);
+    }
+}
+
+Status ZmqPump::bind(const std::string& endpoint) {
+    try {
+        state_->socket.bind(endpoint);
+    } catch (const zmq::error_t& error) {
+        return zmq_failure(cat("cannot bind ", endpoint), error);
+    }
+    state_->rearm();
+    return Ok{};
+}
+
+Status ZmqPump::unbind(const std::string& endpoint) {
+    try {
+        state_->socket.unbind(endpoint);
+    } catch (const zmq::error_t& error) {
+        return zmq_failure(cat("cannot unbind ", endpoint), error);
+    }
+    state_->rearm();
+    return Ok{};
+}
+
+Status ZmqPump::connect(const std::string& endpoint) {
+    try {
+        state_->socket.connect(endpoint);
+    } catch (const zmq::error_t& error) {
+        return zmq_failure(cat("cannot connect to ", endpoint), error);
+    }
+    state_->rearm();
+    return Ok{};
+}
+
+Status ZmqPump::subscribe(const std::string& prefix) {
+    try {
+        state_->socket.set(zmq::sockopt::subscribe, prefix);
+    } catch (const zmq::error_t& error) {
+        return zmq_failure("cannot subscribe", error);
+    }
+    state_->rearm();
+    return Ok{};
+}
+
+std::string ZmqPump::last_endpoint() const {
+    try {
+        return state_->socket.get(zmq::sockopt::last_endpoint);
+    } catch (const zmq::error_t&) {
+        return {};
+    }
+}
+
+bool ZmqPump::send(const Frames& frames) {
+    return state_->send(frames);
+}
+
+bool ZmqPump::wait(const std::function<bool()>& done, Milliseconds limit) {
+    const auto self = state_;
+    const TimePoint end = Monotonic::now() + limit;
+    const bool in_turn = std::exchange(self->in_turn, true);
+    std::size_t bytes = 0;
+    while (!done() && !self->closed) {
+        if (self->receive_one(bytes) == State::Received::One) continue;
+        const auto left = std::chrono::ceil<Milliseconds>(end - Monotonic::now());
+        if (left.count() <= 0) break;
+        zmq::pollitem_t item{self->socket.handle(), 0, ZMQ_POLLIN, 0};
+        try {
+            zmq::poll(&item, 1, left);
+        } catch (const zmq::error_t&) {
+            continue;  // EINTR
+        }
+    }
+    self->in_turn = in_turn;
+    if (!in_turn && !self->closed) self->rearm();
+    return done();
+}
+
+std::uint64_t ZmqPump::dropped() const {
+    return state_->dropped;
+}
+
+}  // namespace circus::loop

@@ -1,0 +1,57 @@
+#include "plugin/hook_library.hpp"
+
+#include <filesystem>
+#include <utility>
+
+#include "base/text.hpp"
+
+namespace circus::plugin {
+
+using supervise::HookVerdict;
+
+HookLibraries::Loaded::Loaded(loop::Loop& loop, Switchboard& board, const std::string& name, Library opened)
+    : library(std::move(opened)), backend(board, name), host(loop, backend, name) {
+    backend.attach(host);
+    host.open();
+}
+
+Result<supervise::HookFn> HookLibraries::load(const std::string& library, const std::string& function) {
+    const auto failed = [&](const Error& error) {
+        return Error{cat("hook library ", library, ": ", error.text), error.code};
+    };
+    auto at = libraries_.find(library);
+    if (at == libraries_.end()) {
+        auto opened = Library::open(library);
+        if (!opened) return failed(opened.error());
+        if (const auto checked = hook_function(*opened, function); !checked) return failed(checked.error());
+        const std::string name = std::filesystem::path(library).filename().string();
+        at = libraries_.emplace(library, std::make_unique<Loaded>(loop_, board_, name, std::move(*opened)))
+                 .first;
+    }
+    const auto found = hook_function(at->second->library, function);
+    if (!found) return failed(found.error());
+    return supervise::HookFn([this, loaded = at->second.get(), function, hook = found->call](
+                                 const supervise::HookCall& call, supervise::HookAnswered answered) {
+        if (closed_)
+            return board_.later([answered = std::move(answered)] {
+                answered({HookVerdict::Error, "circusd is stopping"});
+            });
+        loaded->host.invoke(hook, cat("hook ", function), call.hook, call.watcher, call.args,
+                            [answered = std::move(answered)](circus_status status, const std::string& json) {
+                                answered(hook_answer(status, json));
+                            });
+    });
+}
+
+bool HookLibraries::deliver(TimePoint until) {
+    bool more = false;
+    for (const auto& [file, loaded] : libraries_) more = loaded->host.deliver(until) || more;
+    return more;
+}
+
+void HookLibraries::close() {
+    closed_ = true;
+    for (const auto& [file, loaded] : libraries_) loaded->host.close();
+}
+
+}  // namespace circus::plugin

@@ -1,0 +1,54 @@
+// Meter: what one plugin costs. Every call into the plugin runs through run(), which times it, counts it, and
+// logs one that took longer than the budget with the names of plugin and callback. The loop's thread, but for
+// error().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.hpp"
+
+namespace circus::plugin {
+
+inline constexpr Milliseconds kBudget{5};
+
+struct Figures {
+    std::uint64_t calls = 0, slow = 0, errors = 0;
+    Duration time{};
+};
+
+class Meter {
+  public:
+    using Warn = std::function<void(const std::string& line)>;
+    explicit Meter(Warn warn) : warn_(std::move(warn)) {}
+
+    template <class F>
+    auto run(std::string_view callback, F&& function) {
+        const Timed timed{*this, callback, Monotonic::now()};
+        return std::forward<F>(function)();
+    }
+    void error() { ++errors_; }  // any thread: a negative status, a misbehaviour
+    Figures figures() const;
+
+  private:
+    struct Timed {
+        Meter& meter;
+        std::string_view callback;
+        TimePoint begun;
+        ~Timed() { meter.took(callback, Monotonic::now() - begun); }
+    };
+    void took(std::string_view callback, Duration time);
+
+    Warn warn_;
+    std::uint64_t calls_ = 0, slow_ = 0;
+    std::atomic<std::uint64_t> errors_{0};
+    Duration time_{};
+    TimePoint quiet_until_{};  // one line a second: a plugin that is slow each time must not fill the log
+    std::uint64_t untold_ = 0;
+};
+
+}  // namespace circus::plugin

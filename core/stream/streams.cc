@@ -1,0 +1,173 @@
+#include "stream/streams.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <unistd.h>
+#include <utility>
+
+#include "base/text.hpp"
+#include "stream/pump.hpp"
+#include "stream/sink_class.hpp"
+
+namespace circus::stream {
+
+namespace {
+
+constexpr int kPipeSize = 256 * 1024;
+
+// Both ends CLOEXEC, ours non-blocking, the worker's as a pipe is.
+Result<std::pair<UniqueFd, UniqueFd>> make_pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return sys_error("cannot make a pipe", errno);
+    std::pair<UniqueFd, UniqueFd> pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return sys_error("cannot set O_NONBLOCK on a pipe", errno);
+    // EPERM beyond the user's share of pipe memory (pipe(7)): then it keeps its size, and works.
+    fcntl(ends[0], F_SETPIPE_SZ, kPipeSize);
+    return pipe;
+}
+
+const char* const kStdoutKey = "stdout";  // of the one sink of all that goes there
+
+SinkRequest stdout_request() {
+    StreamSpec spec;
+    spec.class_name = "StdoutStream";
+    return {std::move(spec), kStdoutKey, nullptr, nullptr};
+}
+
+}  // namespace
+
+Streams::Streams(loop::Loop& loop, StreamsOptions options)
+    : options_(std::make_shared<StreamsOptions>(std::move(options))),
+      inbox_(loop),
+      loop_sinks_(inbox_.sender()) {}
+
+Streams::~Streams() {
+    shutdown(Milliseconds(1000));
+}
+
+Result<SinkRequest> Streams::request_for(const StreamSpec& spec) {
+    SinkRequest request{spec, spec.class_name};
+    const Source source{to_lower(spec.watcher), spec.channel};
+    const SinkClass* row = find_sink_class(spec.class_name);
+    if (!row || !row->has_ring) rings_.erase(source);
+    if (!row) {
+        request.handover = loop_sinks_.handover_of(spec);
+        request.key = request.handover->key();
+    } else if (row->has_file) {
+        std::error_code error;
+        const auto path = std::filesystem::absolute(spec.filename, error);
+        if (error) return sys_error(cat("cannot find out where \"", spec.filename, "\" is"), error.value());
+        request.spec.filename = request.key = path.lexically_normal().string();
+    } else if (row->has_ring) {
+        auto& ring = rings_[source];
+        if (!ring) ring = std::make_shared<Ring>(spec.lines);
+        ring->resize(spec.lines);
+        request.ring = ring;
+        request.key = cat("ring ", ring->mark());
+    } else {
+        request.key = kStdoutKey;
+        if (row->is_fancy && spec.color.empty()) {
+            std::string& color = colors_[source];
+            if (color.empty()) color = std::string(random_color());
+            request.spec.color = color;
+        }
+    }
+    return request;
+}
+
+Result<Streams::Pipe> Streams::open(const StreamSpec& spec) {
+    if (is_shut_down_) return Error{"the streams are shut down"};
+    auto request = request_for(spec);
+    if (!request) return request.error();
+    auto ends = make_pipe();
+    if (!ends) return ends.error();
+    if (!pump_) {
+        auto pump = run_pump();
+        if (!pump) return pump.error();
+        pump_ = std::move(*pump);
+        if (copies_) pump_->copy(stdout_request());
+    }
+    const PipeId id = next_id_++;
+    users_[id] = {request->key, spec.watcher};
+    pump_->add(id, std::move(ends->first), std::move(*request));
+    return Pipe{id, std::move(ends->second)};
+}
+
+// What the pump tells comes through the inbox: `this` is used on the loop's thread only, and the inbox drops
+// what comes after it.
+Result<std::shared_ptr<Pump>> Streams::run_pump() {
+    const auto sender = inbox_.sender();
+    auto drained = [this, sender](PipeId id) {
+        sender.post([this, id] {
+            users_.erase(id);
+            if (auto entry = finishing_.extract(id); entry && entry.mapped()) entry.mapped()();
+        });
+    };
+    auto trouble = [this, sender](Trouble told) {
+        sender.post([this, told = std::move(told)] { tell(told); });
+    };
+    return Pump::run({.drained = std::move(drained), .trouble = std::move(trouble)}, options_->stdout_fd);
+}
+
+void Streams::tell(Trouble trouble) {
+    std::set<std::string> concerned;
+    if (!trouble.begins)
+        if (auto told = troubled_.extract(trouble.key)) concerned = std::move(told.mapped());
+    for (const auto& [id, user] : users_)
+        if (user.sink == trouble.key) concerned.insert(user.watcher);
+    if (trouble.begins) troubled_[trouble.key].insert(concerned.begin(), concerned.end());
+    trouble.watchers.assign(concerned.begin(), concerned.end());
+    if (options_->trouble) options_->trouble(trouble);
+}
+
+void Streams::start(PipeId id, pid_t pid) {
+    if (pump_) pump_->start(id, pid);
+}
+
+void Streams::finish(PipeId id, std::function<void()> done) {
+    if (!pump_) return;
+    finishing_[id] = std::move(done);
+    pump_->finish(id);
+}
+
+void Streams::discard(PipeId id) {
+    users_.erase(id);
+    if (pump_) pump_->discard(id);
+}
+
+void Streams::reopen_files() {
+    if (pump_) pump_->reopen_files();
+}
+
+void Streams::copy_to_stdout(bool on) {
+    if (std::exchange(copies_, on) == on || !pump_) return;
+    pump_->copy(on ? stdout_request() : SinkRequest{});
+}
+
+bool Streams::shutdown(Milliseconds limit) {
+    is_shut_down_ = true;
+    finishing_.clear();
+    const auto pump = std::exchange(pump_, nullptr);
+    if (!pump) return true;
+    loop_sinks_.prepare_for_the_end();
+    const bool all_written = pump->stop(limit);
+    loop_sinks_.deliver_the_rest();
+    return all_written;
+}
+
+std::optional<Tail> Streams::tail(const std::string& watcher, Channel channel, const TailQuery& query) const {
+    const auto at = rings_.find({to_lower(watcher), channel});
+    if (at == rings_.end()) return std::nullopt;
+    return at->second->read(query);
+}
+
+void Streams::forget(const std::string& watcher) {
+    for (const Channel channel : {Channel::Stdout, Channel::Stderr}) {
+        rings_.erase({to_lower(watcher), channel});
+        colors_.erase({to_lower(watcher), channel});
+    }
+    for (auto& [sink, told] : troubled_) told.erase(watcher);
+}
+
+}  // namespace circus::stream

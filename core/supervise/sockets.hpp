@@ -1,0 +1,98 @@
+// SocketTable: the listening sockets of the stack. Each has a number that is its descriptor in the workers
+// that name it: 3 + its place in the configuration that circusd started with. A socket keeps its number for
+// as long as it lives, whatever a reload puts before it or takes away; a new one gets the lowest that is
+// free. (A worker that names none gets all of them from 3 on, see spawn_plan.hpp.) The keeper holds a
+// duplicate of each; workers get theirs from the keeper.
+//
+// A change of the configuration goes in two steps: StagedSockets binds what is new and may fail, replace()
+// puts it in place and may not.
+//
+// With so_reuseport each wid has a listener of its own, made when the wid is first used and kept while the
+// wid is within numprocesses: it belongs to the slot, and what is queued on it outlives the process.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "config/config.hpp"
+#include "supervise/ports.hpp"
+#include "supervise/staged_sockets.hpp"
+#include "sys/connection_counter.hpp"
+#include "sys/listen.hpp"
+
+namespace circus::supervise {
+
+class SocketTable {
+  public:
+    struct Socket {
+        config::SocketConfig config;
+        int worker_fd = 0;
+        UniqueFd fd;  // so_reuseport: what keeps the port while no slot does
+        HoldId hold = 0;
+        std::string address;  // "127.0.0.1:8080", "[::1]:80", "/run/x.sock": with the real port
+        std::string host;     // as bound, for listsockets
+        int port = 0;         // the real one
+        struct Slot {
+            UniqueFd fd;
+            HoldId hold = 0;
+        };
+        std::map<std::pair<std::string, int>, Slot>
+            slots;  // so_reuseport: by lower-case watcher name and wid
+        sys::ConnectionCounter connections;
+
+        // Every descriptor on which connections are queued.
+        std::vector<int> listeners() const;
+    };
+
+    // Binds one socket per section, in order. On an error what was bound before is closed again and the text
+    // names section, address and errno.
+    Status bind(const std::vector<config::SocketConfig>& configs, KeeperPort& keeper);
+    // The table as StagedSockets wants it.
+    std::vector<StagedSockets::Present> present() const;
+    // Afterwards the sockets are those staged, in their order. What goes on keeps its number and, unless it
+    // was bound anew, its descriptors; what does not is closed. `keeper` as for bind(), which need not have
+    // been.
+    void replace(StagedSockets staged, KeeperPort& keeper);
+
+    const std::vector<std::unique_ptr<Socket>>& all() const { return sockets_; }
+    const Socket* find(std::string_view name) const { return find_socket(name); }  // without case
+    // The held descriptor that worker `wid` of `watcher` gets for this socket; makes the slot's listener if
+    // need be.
+    Result<HoldId> for_worker(std::string_view name, std::string_view watcher, int wid);
+    // The descriptors behind for_worker() of wid 1 to `count`: one, or with so_reuseport one for each.
+    Result<std::vector<int>> listeners_of(std::string_view name, std::string_view watcher, int count);
+    // Called with each descriptor before it is closed.
+    void on_close(std::function<void(int fd)> closing) { closing_ = std::move(closing); }
+    // The watcher has only `count` slots now (0: it is gone): their listeners above are closed.
+    void trim(std::string_view watcher, int count);
+    void close_all();  // and unlinks the unix sockets' files
+
+    // How the socket's own descriptor is bound. With so_reuseport it only keeps the port: were it to listen,
+    // the kernel would queue a share of the connections on it, and nobody accepts there. (A datagram socket
+    // cannot be bound without receiving: there the first slot takes this descriptor over.)
+    static sys::ListenSpec listen_spec(const config::SocketConfig& config);
+
+  private:
+    Socket* find_socket(std::string_view name) const;
+    HoldId hold(std::string_view name, int fd);
+    static void count_connections(Socket& socket, int fd);
+    Result<Socket::Slot*> slot_of(Socket& socket, std::string_view watcher, int wid);
+    void close(UniqueFd& fd);
+    void adjust(Socket& socket, const config::SocketConfig& config);
+    void drop(Socket& socket);
+    void number();  // those that have no number yet
+
+    std::vector<std::unique_ptr<Socket>> sockets_;
+    KeeperPort* keeper_ = nullptr;
+    std::function<void(int fd)> closing_;
+    HoldId next_hold_ = 1;
+};
+
+}  // namespace circus::supervise

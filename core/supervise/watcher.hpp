@@ -1,0 +1,257 @@
+// Watcher: one program and its processes.
+//
+// Two facts are kept apart. *Wanted*: up or down, and numprocesses. *Current*: the processes there are. The
+// status that clients see follows from both:
+//
+//   wanted        no process     some slot never ran since the start     every slot ran
+//   up            starting       starting                                active
+//   up, drain     starting       stopping                                stopping
+//   down          stopped        stopping                                stopping
+//
+// Between the two stand the hooks of a start and a stop: model::Phase says where the watcher is on its way
+// from one to the other, and what it may do there. While a hook is asked, a start is "starting", a stop
+// "stopping".
+//
+// "Stopping, but will start again" is the pair (up, drain), not a fifth status. Nor is "waiting": an
+// on_demand watcher that was started is *armed*, and while it is down (status stopped) the first connection
+// to a socket it uses makes it up. stop() takes it down and leaves it armed, so it waits again; disarm() ends
+// that. What to do about a difference is decided by model::reconcile() and carried out by settle(). A watcher
+// goes down by itself when max_retry spawns in a row failed, or when respawn is off and every process has
+// ended.
+//
+// Driven by Arbiter only, on the loop's thread. Wishes and facts set data and mark; settle() acts, publishes,
+// and hands finished waiters to the arbiter, which calls them.
+//
+// A hook that is a command is a child of its HookCalls, not among `processes_`. A stop_command is a Process
+// of its own (Process::stops), told by nobody and waited for by whoever waits for an end.
+//
+// Invariants: every Process is in `processes_` from its Spawn to its Exited or SpawnFailed; a wid has at most
+// one process that is neither outdated nor on its way out; a waiter is finished exactly once; each `spawn`
+// event is followed by one `reap`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/resource.h>
+#include <utility>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/json.hpp"
+#include "base/result.hpp"
+#include "config/config.hpp"
+#include "model/backoff.hpp"
+#include "model/phase.hpp"
+#include "model/reconcile.hpp"
+#include "model/status.hpp"
+#include "supervise/hook_calls.hpp"
+#include "supervise/identity.hpp"
+#include "supervise/ports.hpp"
+#include "supervise/process.hpp"
+#include "supervise/stack.hpp"
+
+namespace circus::supervise {
+
+// What an operation did, pids sorted: the `info` of Circus's answers.
+struct OpResult {
+    std::vector<pid_t> started, stopped, kept;
+};
+// Called once, from Arbiter::settle(). Empty: nobody waits.
+using Done = std::function<void(Result<OpResult>)>;
+
+enum class ReloadKind { AsConfigured, Graceful, Sequential, Terminate };
+
+struct KillRequest {
+    std::optional<pid_t> pid;                // nullopt: every process
+    std::optional<int> signo;                // nullopt: the watcher's stop_signal
+    std::optional<double> graceful_timeout;  // seconds; nullopt: the watcher's
+};
+
+struct SignalRequest {
+    int signo = 0;
+    std::optional<pid_t> pid;        // nullopt: every process of the watcher
+    std::optional<pid_t> child_pid;  // only this child of `pid`
+    bool children = false;           // its direct children only
+    bool recursive = false;          // the process, then all its descendants
+};
+
+class Watcher {
+  public:
+    // How a watcher reaches its arbiter: `finish` takes over a waiter that is through, with its result;
+    // `owns` is told of each new child; `mark` asks for a settle().
+    using Finish = std::function<void(Done, Result<OpResult>)>;
+    using Owns = std::function<void(Watcher&, ChildId)>;
+    using Mark = std::function<void(Watcher&)>;
+    Watcher(config::WatcherConfig config, Identity identity, Stack& stack, Finish finish, Owns owns,
+            Mark mark);
+
+    // ---- queries ----
+    const config::WatcherConfig& config() const { return config_; }
+    const std::string& name() const { return config_.name; }
+    const Identity& identity() const { return identity_; }
+    model::WatcherStatus status() const;
+    int numprocesses() const { return config_.numprocesses; }
+    bool is_up() const { return up_; }
+    // Its sockets are to be watched; on_connection() is to be called when one of them has something.
+    bool is_awaiting() const { return awaiting_; }
+    // Nothing of it runs, and nothing of its stop is still to come.
+    bool is_gone() const {
+        return processes_.empty() && draining_ == 0 && phase_ == model::Phase::Closed &&
+               !(hooks_ && hooks_->is_busy());
+    }
+    std::vector<const Process*> active() const;  // those with a pid, oldest first
+    std::size_t active_count() const { return active_count_; }
+    const Process* find_child(ChildId id) const;  // null: none of the active ones
+    const Process* find_pid(pid_t pid) const;
+    void collect(std::vector<const Process*>& processes) const;  // all of its children
+    // Adds what extended_stats hooks say to `infos`, {"PID": {…}, …}. `done` is called once, from
+    // Arbiter::settle().
+    void extend(const Json& infos, std::function<void(Json)> done);
+
+    // ---- wishes ----
+    void start(Done done);
+    void stop(Done done);
+    void disarm();  // on_demand: before a stop() that is meant for good
+    void restart(Done done);
+    void reload(ReloadKind kind, Done done);
+    void set_numprocesses(int count, Done done);
+    void kill(const KillRequest& request, Done done);
+    void signal(const SignalRequest& request);
+    // A changed configuration of the same name; the caller has checked it, and looked up its identity. With
+    // `reload` the processes are replaced.
+    void reconfigure(config::WatcherConfig config, Identity identity, bool reload, Done done);
+    void kill_all_now();
+    // Leaves the processes alone from now on: nothing is started, stopped or replaced until stop().
+    void abandon();
+
+    // ---- facts ----
+    void on_spawned(ChildId id, pid_t pid, UniqueFd pidfd);
+    void on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, int detail);
+    void on_exited(ChildId id, int status, const rusage& usage);
+    void on_connection();
+
+    // Carries out the difference. Returns when time alone will change something.
+    std::optional<TimePoint> settle();
+    // The next settle() compares anew. Every wish and fact says so by itself but one, the plain Spawned,
+    // which can change nothing but the announcements: with thousands of workers starting, that is what keeps
+    // a start linear.
+    void look() { look_ = true; }
+    bool is_marked() const { return marked_; }
+    void set_marked(bool marked) { marked_ = marked; }
+
+  private:
+    enum class Await { Up, Down, Reloaded, Count, Killed };
+    struct Waiter {
+        Await what;
+        std::vector<pid_t> before;     // active when the operation began
+        std::vector<ChildId> victims;  // Killed
+        Done done;
+    };
+    struct Slot {
+        bool ran = false;      // since the watcher was started
+        bool spent = false;    // ended, and respawn is off
+        bool renewed = false;  // a process that this reload started ran, and has ended since
+        bool asked = false;    // before_spawn is asked
+        bool cleared = false;  // before_spawn said yes to the next spawn
+        Duration delay{};      // back-off
+        TimePoint not_before{};
+    };
+
+    void wait_for(Await what, Done done, std::vector<ChildId> victims = {});
+    void supersede(const char* by);  // every waiter but those for Down and Killed ends with an error
+    void go_up();
+    void want_up();  // start, or with on_demand wait for the first connection
+    void reset_slots();
+    void resize_slots();  // after a change of numprocesses
+    void end_reload(bool completed, const std::string& why);
+    Slot& slot(model::Wid wid);
+    model::BackoffPolicy backoff() const;
+
+    void compare();
+    model::WatcherView view() const;
+    void carry_out(const model::Plan& plan, const std::vector<Process*>& order);
+    void spawn(model::Wid wid);
+    void act(Process& process, model::ProcessAct what);
+    void send_stop(Process& process);
+    void send_stop_signal(Process& process, int signo, bool announce);
+    void send_kill(Process& process);
+    struct Shot {
+        int signo = 0;
+        keeper::Scope scope = keeper::Scope::Process;
+        bool stopping = false;  // the keeper is to know that this is a stop
+        bool announce = false;  // by a `kill` event
+    };
+    void aim(const Process& process, const Shot& shot);  // fire(), if before_signal lets it
+    void fire(const Process& process, const Shot& shot);
+    void expect_end(const Process& process);
+    Status run_stop_command(Process& process);
+    void on_stop_command_ended(const Process& command, const std::string& trouble);
+    void spawn_failed(model::Wid wid, const std::string& why);
+    void give_up(const std::string& why);  // it is not wanted up any more
+
+    // ---- hooks ----
+    bool is_hooked(model::HookPoint point) const {
+        if (config_.hooks.empty() && (!stack_.hooks || stack_.hooks->empty())) return false;
+        return !hurried_ && HookCalls::is_hooked(config_, stack_, point);
+    }
+    HookCalls& hooks();
+    bool walk();  // through the phases, as far as the facts allow; whether it got anywhere
+    void advance(model::PhaseEvent event);
+    void ask_phase(model::HookPoint point);
+    void drop_asked();
+    void ask_before_spawn(model::Wid wid);
+    void ask_after_spawn(Process& process);
+    void prove(model::Wid wid);  // its process counts
+    void refuse_start(const std::string& why);
+    void tell(HookFacts facts);  // whatever is said to it
+    void tell_reaped(const Process& process, int code);
+
+    void finish_pipes(const Process& process);
+    void announce();
+    void finish_waiters();
+    bool is_through(const Waiter& waiter) const;
+    OpResult result_of(const Waiter& waiter) const;
+    bool all_ran() const;
+    bool has_outdated() const;
+    void publish(const char* event);
+    void publish_pid(const char* event, pid_t pid);
+
+    config::WatcherConfig config_;
+    Identity identity_;
+    Stack& stack_;
+    Finish finish_;
+    Owns owns_;
+    Mark mark_;
+
+    bool marked_ = false;  // waits in the arbiter's list for settle()
+    bool look_ = true;
+    std::optional<TimePoint> look_again_;
+    bool abandoned_ = false;
+    bool up_ = false;
+    bool armed_ = false;     // on_demand, and started
+    bool awaiting_ = false;  // as the last plan has it
+    Duration await_delay_{};
+    TimePoint await_not_before_{};
+    bool drain_ = false;  // spawn nothing until every process is gone
+    bool reloading_ = false;
+    bool hurried_ = false;  // nobody is asked any more
+    model::Phase phase_ = model::Phase::Closed;
+    std::string phase_why_;  // what the hook that was asked last said
+    Duration start_delay_{};
+    TimePoint ask_again_{};  // Paused
+    model::Replacement replacement_ = model::Replacement::NewFirst;
+    int failures_ = 0;  // spawns that failed in a row
+    int draining_ = 0;  // pipes of reaped processes that are still read
+    std::size_t active_count_ = 0;
+    std::optional<TimePoint> last_spawn_;
+    std::vector<Slot> slots_;               // by wid - 1
+    std::map<ChildId, Process> processes_;  // by age
+    std::vector<Waiter> waiters_;
+    std::unique_ptr<HookCalls> hooks_;  // null: nothing was ever asked
+};
+
+}  // namespace circus::supervise

@@ -1,0 +1,236 @@
+#include "sys/sock_diag.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/unique_fd.hpp"
+
+namespace circus::sys {
+
+namespace {
+
+using Each = std::function<void(const nlmsghdr&)>;
+
+constexpr unsigned bit(unsigned state) {
+    return 1U << state;
+}
+
+// Sends one request and calls `each` with every answer. The kernel answers inside send(2), so nothing waits.
+template <class Body>
+Status ask(const Body& body, std::uint16_t flags, const Each& each) {
+    UniqueFd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
+    if (!netlink) return sys_error("asking the kernel for its sockets", errno);
+    struct {
+        nlmsghdr header;
+        Body body;
+    } request{};
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    request.header.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    request.body = body;
+    if (::send(netlink.get(), &request, sizeof request, 0) < 0)
+        return sys_error("asking the kernel for its sockets", errno);
+    alignas(nlmsghdr) std::array<char, 32768> buffer;
+    while (true) {
+        const ssize_t got = ::recv(netlink.get(), buffer.data(), buffer.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return sys_error("asking the kernel for its sockets", got < 0 ? errno : EPROTO);
+        auto left = static_cast<unsigned>(got);
+        for (const auto* at = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(at, left);
+             at = NLMSG_NEXT(at, left)) {
+            if (at->nlmsg_type == NLMSG_DONE) return Ok{};
+            if (at->nlmsg_type == NLMSG_ERROR) {
+                const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(at));
+                return sys_error("asking the kernel for its sockets", -error->error);
+            }
+            each(*at);
+            if ((flags & NLM_F_DUMP) == 0) return Ok{};
+        }
+    }
+}
+
+// The attribute of that type behind the fixed part of an answer; null: there is none of at least that size.
+template <class Fixed>
+const void* attribute(const nlmsghdr& answer, unsigned type, std::size_t size) {
+    if (answer.nlmsg_len < NLMSG_LENGTH(sizeof(Fixed))) return nullptr;
+    auto left = static_cast<unsigned>(answer.nlmsg_len - NLMSG_LENGTH(NLMSG_ALIGN(sizeof(Fixed))));
+    const char* begin = static_cast<const char*>(NLMSG_DATA(&answer)) + NLMSG_ALIGN(sizeof(Fixed));
+    for (const auto* at = reinterpret_cast<const rtattr*>(begin); RTA_OK(at, left); at = RTA_NEXT(at, left))
+        if (at->rta_type == type && RTA_PAYLOAD(at) >= size) return RTA_DATA(at);
+    return nullptr;
+}
+
+template <class Fixed>
+const Fixed* fixed_part(const nlmsghdr& answer) {
+    return answer.nlmsg_len < NLMSG_LENGTH(sizeof(Fixed)) ? nullptr
+                                                          : static_cast<const Fixed*>(NLMSG_DATA(&answer));
+}
+
+struct Address {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof(sockaddr_storage);
+
+    int family() const { return storage.ss_family; }
+    // The bytes of an internet address; none when it is any address.
+    std::vector<unsigned char> host() const {
+        std::vector<unsigned char> bytes;
+        if (family() == AF_INET) {
+            const auto& in = reinterpret_cast<const sockaddr_in&>(storage);
+            const auto* at = reinterpret_cast<const unsigned char*>(&in.sin_addr);
+            bytes.assign(at, at + sizeof in.sin_addr);
+        } else {
+            const auto& in6 = reinterpret_cast<const sockaddr_in6&>(storage);
+            const auto* at = reinterpret_cast<const unsigned char*>(&in6.sin6_addr);
+            bytes.assign(at, at + sizeof in6.sin6_addr);
+        }
+        const bool any = std::all_of(bytes.begin(), bytes.end(), [](unsigned char b) { return b == 0; });
+        return any ? std::vector<unsigned char>() : bytes;
+    }
+    in_port_t port() const {  // network order; sin_port and sin6_port stand at the same place
+        return reinterpret_cast<const sockaddr_in&>(storage).sin_port;
+    }
+    std::string path() const {  // of a unix socket, with the leading NUL of an abstract one
+        const auto& un = reinterpret_cast<const sockaddr_un&>(storage);
+        const std::size_t size = length - offsetof(sockaddr_un, sun_path);
+        std::string text(un.sun_path, std::min(size, sizeof un.sun_path));
+        if (!text.empty() && text.front() != '\0') text.resize(std::strlen(text.c_str()));
+        return text;
+    }
+};
+
+Result<Address> address_of(int fd) {
+    Address address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0)
+        return sys_error("asking for a socket's address", errno);
+    return address;
+}
+
+Result<std::uint32_t> inode_of(int fd) {
+    struct stat found {};
+    if (::fstat(fd, &found) != 0) return sys_error("asking for a socket's inode", errno);
+    return static_cast<std::uint32_t>(found.st_ino);
+}
+
+inet_diag_req_v2 internet_request(const Address& address, unsigned state) {
+    inet_diag_req_v2 request{};
+    request.sdiag_family = static_cast<std::uint8_t>(address.family());
+    request.sdiag_protocol = IPPROTO_TCP;
+    request.idiag_states = bit(state);
+    request.id.idiag_sport = address.port();
+    return request;
+}
+
+Result<std::uint64_t> open_internet(const Address& address) {
+    const std::vector<unsigned char> host = address.host();
+    std::uint64_t count = 0;
+    const Status asked =
+        ask(internet_request(address, TCP_ESTABLISHED), NLM_F_DUMP, [&](const nlmsghdr& answer) {
+            const auto* found = fixed_part<inet_diag_msg>(answer);
+            if (!found || found->idiag_inode == 0) return;
+            if (host.empty() || std::memcmp(found->id.idiag_src, host.data(), host.size()) == 0) ++count;
+        });
+    if (!asked) return asked.error();
+    return count;
+}
+
+Result<std::uint64_t> open_unix(const Address& address) {
+    const std::string path = address.path();
+    unix_diag_req request{};
+    request.sdiag_family = AF_UNIX;
+    request.udiag_states = bit(TCP_ESTABLISHED);
+    request.udiag_show = UDIAG_SHOW_NAME;
+    std::uint64_t count = 0;
+    const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
+        const auto* found = fixed_part<unix_diag_msg>(answer);
+        if (!found || found->udiag_ino == 0) return;
+        const void* name = attribute<unix_diag_msg>(answer, UNIX_DIAG_NAME, path.size());
+        if (name && std::memcmp(name, path.data(), path.size()) == 0) ++count;
+    });
+    if (!asked) return asked.error();
+    return count;
+}
+
+Result<QueueFigures> unix_queue(int listener) {
+    const auto inode = inode_of(listener);
+    if (!inode) return inode.error();
+    unix_diag_req request{};
+    request.sdiag_family = AF_UNIX;
+    request.udiag_states = bit(TCP_LISTEN);
+    request.udiag_ino = *inode;
+    request.udiag_show = UDIAG_SHOW_RQLEN;
+    request.udiag_cookie[0] = request.udiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    std::optional<QueueFigures> figures;
+    const Status asked = ask(request, 0, [&](const nlmsghdr& answer) {
+        if (const void* raw = attribute<unix_diag_msg>(answer, UNIX_DIAG_RQLEN, sizeof(unix_diag_rqlen))) {
+            unix_diag_rqlen length{};
+            std::memcpy(&length, raw, sizeof length);
+            figures = QueueFigures{length.udiag_rqueue, length.udiag_wqueue};
+        }
+    });
+    if (!asked) return asked.error();
+    if (!figures) return Error{"the kernel does not tell the queue of a unix socket"};
+    return *figures;
+}
+
+}  // namespace
+
+Result<QueueFigures> accept_queue(int listener) {
+    const auto address = address_of(listener);
+    if (!address) return address.error();
+    if (address->family() == AF_UNIX) return unix_queue(listener);
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return sys_error("asking for an accept queue", errno);
+    if (info.tcpi_state != TCP_LISTEN) return Error{"the socket does not listen"};
+    return QueueFigures{info.tcpi_unacked, info.tcpi_sacked};
+}
+
+Result<std::uint64_t> accepted_and_open(int listener) {
+    const auto address = address_of(listener);
+    if (!address) return address.error();
+    return address->family() == AF_UNIX ? open_unix(*address) : open_internet(*address);
+}
+
+Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
+    if (listeners.empty()) return std::uint64_t{0};
+    const auto address = address_of(listeners.front());
+    if (!address) return address.error();
+    if (address->family() == AF_UNIX) return Error{"a unix socket drops nothing: connect(2) fails or waits"};
+    std::vector<std::uint32_t> inodes;
+    for (const int fd : listeners) {
+        const auto inode = inode_of(fd);
+        if (!inode) return inode.error();
+        inodes.push_back(*inode);
+    }
+    inet_diag_req_v2 request = internet_request(*address, TCP_LISTEN);
+    request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
+    std::uint64_t drops = 0;
+    const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
+        const auto* found = fixed_part<inet_diag_msg>(answer);
+        if (!found || std::find(inodes.begin(), inodes.end(), found->idiag_inode) == inodes.end()) return;
+        std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+        if (const void* raw = attribute<inet_diag_msg>(answer, INET_DIAG_SKMEMINFO, sizeof memory)) {
+            std::memcpy(memory.data(), raw, sizeof memory);
+            drops += memory[SK_MEMINFO_DROPS];
+        }
+    });
+    if (!asked) return asked.error();
+    return drops;
+}
+
+}  // namespace circus::sys

@@ -1,0 +1,30 @@
+// What the kernel knows of listening sockets, over NETLINK_SOCK_DIAG and TCP_INFO: exact figures, or none.
+// Every call is a few system calls that wait for nothing.
+//
+// Sources: sock_diag(7), tcp(7), linux/inet_diag.h, linux/unix_diag.h. Of a listener, tcpi_unacked is the
+// length of its accept queue and tcpi_sacked its limit; a connection that waits to be accepted has inode 0.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace circus::sys {
+
+struct QueueFigures {
+    std::uint64_t length = 0;  // connections that wait to be accepted
+    std::uint64_t limit = 0;
+};
+// Of one listener of TCP or of a unix socket. An error: it is no such, or the kernel does not tell.
+Result<QueueFigures> accept_queue(int listener);
+
+// Connections that were accepted from these listeners and are still established, whoever holds them. The
+// listeners are of one address (several with SO_REUSEPORT).
+Result<std::uint64_t> accepted_and_open(int listener);
+
+// Connections that these listeners of TCP could not take (sk_drops), since each was made.
+Result<std::uint64_t> dropped(const std::vector<int>& listeners);
+
+}  // namespace circus::sys

@@ -1,0 +1,1 @@
+circus_test(bus LINK circus_bus)

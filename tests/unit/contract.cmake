@@ -1,0 +1,23 @@
+# The programs from outside. Everything here is a program of its own: no library of core is linked, so that what
+# is tested is what is installed.
+add_subdirectory(bench)
+add_subdirectory(probe)
+
+# pyzmq is Debian's (python3-zmq), so the interpreter is Debian's too, whatever else is first in PATH.
+find_program(CIRCUS_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+foreach(suite harness daemon log endpoint messages commands lifecycle wrong_types sequences events options environment stop_command hooks sockets demand streams stream_classes faults pid1 reloadconfig restart circusctl terminal check stack plugins observers)
+    add_test(NAME contract_${suite}
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
+    set_tests_properties(contract_${suite} PROPERTIES
+        LABELS contract RUN_SERIAL TRUE TIMEOUT 300
+        ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+endforeach()
+
+# Circus's own tools and daemon, where CIRCUS_SRC names a checkout of Circus when ctest runs; skipped elsewhere.
+foreach(suite circus_clients circus_daemon)
+    add_test(NAME contract_${suite}
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
+    set_tests_properties(contract_${suite} PROPERTIES
+        LABELS contract RUN_SERIAL TRUE TIMEOUT 600 SKIP_RETURN_CODE 77
+        ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+endforeach()

@@ -1,0 +1,8 @@
+circus_test(control_request LINK circus_control)
+circus_test(control_render LINK circus_control_client)
+circus_test(control_command_line LINK circus_control_client)
+circus_test(control_client LINK circus_shell)
+circus_test(control_manual LINK circus_control_client)
+circus_test(control_pattern LINK circus_control)
+circus_test(control_handlers LINK circus_control)
+circus_test(control_server LINK circus_control)

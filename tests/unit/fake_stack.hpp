@@ -1,0 +1,274 @@
+// A whole arbiter without one real process: FakeKeeper answers spawns when told to, FakeClock is turned by
+// hand, FakeEvents remembers what was published.
+#pragma once
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <sys/wait.h>
+#include <tuple>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "supervise/arbiter.hpp"
+
+namespace circus::supervise {
+
+class FakeClock final : public Clock {
+  public:
+    TimePoint now() const override { return now_; }
+    double wall() const override { return 1'000'000 + to_seconds(now_.time_since_epoch()); }
+    void advance(Duration by) { now_ += by; }
+
+  private:
+    TimePoint now_{std::chrono::seconds(1000)};
+};
+
+class FakeKeeper final : public KeeperPort {
+  public:
+    struct Sent {
+        ChildId id;
+        int signo;
+        keeper::Scope scope;
+        pid_t pid;
+        bool stopping;
+    };
+    void spawn(ChildId id, const keeper::SpawnRequest& request) override {
+        requests[id] = request;
+        asked.push_back(id);
+    }
+    void signal(ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping) override {
+        sent.push_back({id, signo, scope, pid, stopping});
+    }
+    void hold(HoldId id, std::string_view name, int) override { held[id] = name; }
+    void drop(HoldId id) override { held.erase(id); }
+
+    std::map<ChildId, keeper::SpawnRequest> requests;
+    std::vector<ChildId> asked;  // not answered yet
+    std::vector<Sent> sent;
+    std::map<HoldId, std::string> held;
+};
+
+class FakeStreams final : public StreamPort {
+  public:
+    Result<Pipe> open(const config::StreamConfig& config, std::string_view, StreamKind) override {
+        opened.push_back(config.filename);
+        return Pipe{++last, UniqueFd()};
+    }
+    void start(PipeId id, pid_t) override { started.push_back(id); }
+    void finish(PipeId, std::function<void()> drained) override { finishing.push_back(std::move(drained)); }
+    void discard(PipeId id) override { discarded.push_back(id); }
+    void reopen_files() override { ++reopened; }
+    std::optional<stream::Tail> tail(std::string_view watcher, StreamKind kind,
+                                     const stream::TailQuery& query) const override {
+        asked.emplace_back(std::string(watcher), kind, query);
+        return kept;
+    }
+    void forget(std::string_view watcher) override { forgotten.emplace_back(watcher); }
+
+    PipeId last = 0;
+    std::vector<std::string> opened;
+    std::vector<PipeId> started, discarded;
+    std::vector<std::function<void()>> finishing;
+    int reopened = 0;
+    std::optional<stream::Tail> kept;
+    mutable std::vector<std::tuple<std::string, StreamKind, stream::TailQuery>> asked;
+    std::vector<std::string> forgotten;
+};
+
+class FakeEvents final : public EventPort {
+  public:
+    void publish(std::string_view watcher, std::string_view event, Json payload) override {
+        log.push_back(std::string(event));
+        payloads.emplace_back(std::string(watcher) + "." + std::string(event), payload.dump());
+    }
+    void asked(std::string_view watcher, std::string_view operation) override {
+        operations.push_back(std::string(watcher) + "." + std::string(operation));
+    }
+    std::vector<std::string> take() { return std::exchange(log, {}); }
+    std::vector<std::string> log;
+    std::vector<std::string> operations;
+    std::vector<std::pair<std::string, std::string>> payloads;
+};
+
+class FakeReadiness final : public ReadinessPort {
+  public:
+    Status watch(int fd) override {
+        watched.insert(fd);
+        return Ok{};
+    }
+    void forget(int fd) override { watched.erase(fd); }
+
+    std::set<int> watched;
+};
+
+// Another thread's work is done when a test says so.
+class FakeWorker final : public WorkerPort {
+  public:
+    void run(std::function<void()> job, std::function<void()> then) override {
+        jobs.emplace_back(std::move(job), std::move(then));
+    }
+    std::vector<std::pair<std::function<void()>, std::function<void()>>> jobs;
+};
+
+// A configuration "file" that a test writes, and a daemon that remembers what was asked of it.
+class FakeDaemon final : public DaemonPort {
+  public:
+    config::Loaded read() const override { return file; }
+    Status stage(const config::CircusConfig&, const config::CircusConfig&) override {
+        if (!refuses.empty()) return Error{refuses};
+        log.emplace_back("stage");
+        return Ok{};
+    }
+    void drop() override { log.emplace_back("drop"); }
+    void plugins(const std::vector<config::PluginConfig>& wanted) override {
+        plugin_names.clear();
+        for (const auto& each : wanted) plugin_names.push_back(each.name);
+    }
+    void commit() override { log.emplace_back("commit"); }
+    void retire() override { log.emplace_back("retire"); }
+
+    config::Loaded file;
+    std::vector<std::string> plugin_names;  // as they were switched to
+    std::string refuses;                    // why stage() fails; empty: it does not
+    std::vector<std::string> log;
+};
+
+// Hooks that a test answers when it likes, as functions of libraries and as plugins' hooks.
+class FakeHooks final : public HookLibraryPort {
+  public:
+    struct Asked {
+        HookCall call;
+        HookAnswered answered;
+    };
+    Result<HookFn> load(const std::string& library, const std::string& function) override {
+        if (library != "lib.so") return Error{library + ": cannot open shared object file"};
+        loaded.push_back(function);
+        return function_of();
+    }
+    HookFn function_of() {
+        return [this](const HookCall& call, HookAnswered answered) {
+            asked.push_back({call, std::move(answered)});
+        };
+    }
+    // The points that wait for an answer.
+    std::vector<std::string> waiting() const {
+        std::vector<std::string> points;
+        for (const Asked& each : asked) points.push_back(each.call.hook);
+        return points;
+    }
+    HookCall answer(HookVerdict verdict, std::string text = {}) {
+        Asked first = std::move(asked.front());
+        asked.erase(asked.begin());
+        first.answered({verdict, std::move(text)});
+        return first.call;
+    }
+
+    std::vector<std::string> loaded;
+    std::vector<Asked> asked;
+};
+
+struct FakeStack {
+    FakeClock clock;
+    FakeKeeper keeper;
+    FakeStreams streams;
+    FakeEvents events;
+    FakeReadiness readiness;
+    FakeWorker worker;
+    FakeDaemon daemon;
+    FakeHooks hooks;
+    HookRegistry hook_registry;
+    config::Config config;
+    std::unique_ptr<Arbiter> arbiter;
+    pid_t next_pid = 1001;
+    std::map<ChildId, pid_t> pids;
+
+    config::WatcherConfig& watcher(const std::string& name, int numprocesses = 1) {
+        config::WatcherConfig w;
+        w.name = name;
+        w.cmd = "/bin/program";
+        w.numprocesses = numprocesses;
+        config.watchers.push_back(w);
+        return config.watchers.back();
+    }
+    void boot() {
+        config.circus.check_delay = 5;
+        config.circus.stop_timeout = 60;
+        arbiter = std::make_unique<Arbiter>(config, Arbiter::Ports{keeper,
+                                                                   streams,
+                                                                   events,
+                                                                   clock,
+                                                                   {"PATH=/bin"},
+                                                                   [] { return 0.5; },
+                                                                   {},
+                                                                   "7-7",
+                                                                   readiness,
+                                                                   &worker,
+                                                                   &daemon,
+                                                                   &hook_registry,
+                                                                   &hooks});
+        daemon.file.config = config;
+        EXPECT_TRUE(arbiter->bind_sockets());
+        arbiter->start();
+        arbiter->settle();
+    }
+    // Boots and answers every spawn, so that everything wanted runs.
+    void boot_running() {
+        boot();
+        spawn_all();
+        events.take();
+        keeper.sent.clear();
+    }
+    Watcher& at(const std::string& name) { return *arbiter->find(name); }
+    // The keeper says Spawned to all it was asked for, until nothing more is asked.
+    void spawn_all() {
+        while (!keeper.asked.empty()) {
+            for (const ChildId id : std::exchange(keeper.asked, {})) {
+                pids[id] = next_pid++;
+                arbiter->on_spawned(id, pids[id], UniqueFd());
+            }
+            arbiter->settle();
+        }
+    }
+    void fail_all(int error) {
+        for (const ChildId id : std::exchange(keeper.asked, {}))
+            arbiter->on_spawn_failed(id, keeper::SpawnStage::Exec, error, 0);
+        arbiter->settle();
+    }
+    void die(ChildId id, int wait_status) {
+        arbiter->on_exited(id, wait_status, rusage{});
+        arbiter->settle();
+    }
+    // Every process that was sent a stop or kill signal obeys.
+    void obey() {
+        for (const auto& signal : std::exchange(keeper.sent, {}))
+            if (signal.stopping && pids.contains(signal.id)) {
+                pids.erase(signal.id);
+                arbiter->on_exited(signal.id, signal.signo, rusage{});
+            }
+        arbiter->settle();
+    }
+    void pass(Duration time) {
+        clock.advance(time);
+        arbiter->on_time();
+        arbiter->settle();
+    }
+    std::vector<int> wids(const std::string& name) {
+        std::vector<int> out;
+        for (const Process* process : at(name).active()) out.push_back(process->wid);
+        std::sort(out.begin(), out.end());
+        return out;
+    }
+    ChildId child(const std::string& name, int wid) {
+        for (const Process* process : at(name).active())
+            if (process->wid == wid) return process->id;
+        return 0;
+    }
+};
+
+}  // namespace circus::supervise

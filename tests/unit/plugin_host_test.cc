@@ -1,0 +1,267 @@
+// The host table and the loader without circusd: a backend that remembers, real libraries.
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "loop/loop.hpp"
+#include "plugin/abi_text.hpp"
+#include "plugin/description.hpp"
+#include "plugin/hook_library.hpp"
+#include "plugin/host_table.hpp"
+#include "plugin/instance.hpp"
+#include "plugin/loader.hpp"
+
+namespace circus::plugin {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class FakeBackend final : public Backend {
+  public:
+    void call(const std::string& command, const std::string&, Reply reply) override {
+        calls.push_back(command);
+        if (reply) replies.push_back(std::move(reply));
+    }
+    void publish(const std::string& topic, const std::string& json) override {
+        published.push_back(topic + " " + json);
+    }
+    circus_status declare(Declared, const std::string& name, const std::string&, circus_id id,
+                          std::string& why) override {
+        if (name == taken) {
+            why = "it is taken";
+            return CIRCUS_E_CONFLICT;
+        }
+        declared[id] = name;
+        return CIRCUS_OK;
+    }
+    void retract(Declared, circus_id id) override { declared.erase(id); }
+    void set_gauge(const std::string&, const std::string&, double) override {}
+    std::optional<Gauge> gauge(const std::string&, const std::string&) override { return std::nullopt; }
+    void log(log::Level, const std::string& line) override { lines.push_back(line); }
+
+    circus_id id_of(const std::string& name) const {
+        for (const auto& [id, each] : declared)
+            if (each == name) return id;
+        return 0;
+    }
+    std::string taken;
+    std::vector<std::string> calls, published, lines;
+    std::vector<Reply> replies;
+    std::map<circus_id, std::string> declared;
+};
+
+// What a plugin's callback is given.
+struct Seen {
+    const circus_host* host = nullptr;
+    std::vector<std::string> what;
+    circus_id to_cancel = 0;
+};
+void on_event(void* user, circus_str topic, circus_str) {
+    auto& seen = *static_cast<Seen*>(user);
+    seen.what.emplace_back(from_abi(topic));
+    if (seen.to_cancel) seen.host->cancel(seen.host, std::exchange(seen.to_cancel, 0));
+}
+void on_reply(void* user, circus_status status, circus_str) {
+    static_cast<Seen*>(user)->what.push_back(cat("reply ", status));
+}
+circus_status on_command(void* user, circus_str, circus_token token) {
+    auto& seen = *static_cast<Seen*>(user);
+    seen.host->complete(seen.host, token, CIRCUS_OK, to_abi("{\"n\": 1}"));
+    seen.what.push_back(cat("again ", seen.host->complete(seen.host, token, CIRCUS_OK, to_abi("{}"))));
+    return CIRCUS_PENDING;
+}
+
+class Host : public testing::Test {
+  protected:
+    void SetUp() override {
+        seen.host = table.raw();
+        table.open();
+    }
+    void turn() {
+        loop.run_once(false);
+        while (table.deliver(Monotonic::now() + Milliseconds(100))) {
+        }
+    }
+    circus_id subscribe(const char* glob) {
+        circus_id id = 0;
+        EXPECT_EQ(seen.host->subscribe(seen.host, to_abi(glob), on_event, &seen, &id), CIRCUS_OK);
+        return id;
+    }
+
+    loop::Loop loop;
+    FakeBackend backend;
+    HostTable table{loop, backend, "x"};
+    Seen seen;
+};
+
+TEST_F(Host, NothingIsCalledBackFromInsideACallAndTheOrderIsThatOfArrival) {
+    const circus_id id = subscribe("a");
+    EXPECT_EQ(seen.host->call(seen.host, to_abi("list"), {}, on_reply, &seen), CIRCUS_OK);
+    table.event(id, "one", "{}");
+    backend.replies.at(0)(CIRCUS_OK, "{}");
+    table.event(id, "two", "{}");
+    EXPECT_TRUE(seen.what.empty());
+    turn();
+    EXPECT_THAT(seen.what, ElementsAre("one", "reply 0", "two"));
+}
+
+TEST_F(Host, NoCallbackComesAfterCancelEvenWhereItWaitsAlready) {
+    const circus_id first = subscribe("a");
+    const circus_id second = subscribe("b");
+    seen.to_cancel = second;
+    table.event(first, "one", "{}");
+    table.event(second, "two", "{}");
+    turn();
+    EXPECT_THAT(seen.what, ElementsAre("one"));
+    EXPECT_EQ(backend.declared.size(), 1U);
+    EXPECT_EQ(seen.host->cancel(seen.host, second), CIRCUS_E_NOT_FOUND);
+}
+
+TEST_F(Host, AnAnswerIsGivenOnceAndTheSecondIsMisbehaviour) {
+    const auto& commands =
+        *static_cast<const circus_ext_commands*>(seen.host->extension(seen.host, CIRCUS_EXT_COMMANDS));
+    circus_id id = 0;
+    ASSERT_EQ(commands.add(seen.host, to_abi("go"), {}, on_command, &seen, &id), CIRCUS_OK);
+    std::vector<std::string> answers;
+    table.invoke_command(id, "{}", [&](circus_status status, const std::string& json) {
+        answers.push_back(cat(status, " ", json));
+    });
+    turn();
+    turn();
+    EXPECT_THAT(answers, ElementsAre("0 {\"n\": 1}"));
+    EXPECT_THAT(seen.what, ElementsAre("again -1"));
+    EXPECT_THAT(backend.lines, ElementsAre(HasSubstr("plugin x misbehaving: a token was answered twice")));
+}
+
+TEST_F(Host, WhoWaitsIsAnsweredWhenThePluginStops) {
+    std::vector<circus_status> answers;
+    const auto answered = [&](circus_status status, const std::string&) { answers.push_back(status); };
+    table.owe("a thing", kAnswerDeadline, answered);
+    table.invoke_command(7, "{}", answered);
+    EXPECT_TRUE(table.close().empty());
+    EXPECT_THAT(answers, ElementsAre(CIRCUS_E_NOT_FOUND, CIRCUS_E_NOT_FOUND));
+    circus_id id = 0;
+    EXPECT_EQ(seen.host->subscribe(seen.host, to_abi("a"), on_event, &seen, &id), CIRCUS_E_INVALID);
+}
+
+TEST_F(Host, ADeclarationThatIsRefusedLeavesNothing) {
+    backend.taken = "mine";
+    circus_id id = 0;
+    EXPECT_EQ(seen.host->subscribe(seen.host, to_abi("mine"), on_event, &seen, &id), CIRCUS_E_CONFLICT);
+    EXPECT_EQ(id, 0U);
+    EXPECT_TRUE(table.close().empty());
+}
+
+TEST_F(Host, WhatIsNoObjectAndWhatIsNotOfferedIsRefused) {
+    EXPECT_EQ(seen.host->publish(seen.host, to_abi("t"), to_abi("[1]")), CIRCUS_E_INVALID);
+    EXPECT_EQ(seen.host->call(seen.host, to_abi("list"), to_abi("{"), nullptr, nullptr), CIRCUS_E_INVALID);
+    EXPECT_EQ(seen.host->extension(seen.host, "circus.teleport/1"), nullptr);
+    EXPECT_TRUE(backend.published.empty());
+    EXPECT_TRUE(backend.calls.empty());
+}
+
+// A plugin of 1.0 in a host that shows it no more than 1.0 had. The table ends where its memory ends.
+TEST(TruncatedTable, APluginOf10LivesWithATableOf10) {
+    constexpr std::uint32_t kSizeOf10 = offsetof(circus_host, complete) + sizeof(circus_host::complete);
+    static_assert(kSizeOf10 == 104, "frozen");
+    loop::Loop loop;
+    for (const char* file : {CIRCUS_TEST_PLUGINS "/greeter.so", CIRCUS_TEST_PLUGINS "/ticker.so"}) {
+        FakeBackend backend;
+        HostTable table(loop, backend, "old", kSizeOf10);
+        EXPECT_EQ(table.raw()->size, kSizeOf10);
+        const auto library = Library::open(file);
+        ASSERT_TRUE(library) << library.error().text;
+        const auto found = plugin_table(*library);
+        ASSERT_TRUE(found);
+        Instance plugin(table, **found);
+        const Status started = plugin.start(R"({"watchers": "*", "greeting": "bye"})");
+        ASSERT_TRUE(started) << started.error().text;
+        if (const circus_id deaths = backend.id_of("watcher.*.reap")) {
+            table.event(deaths, "watcher.web.reap", R"({"process_pid": 7})");
+            table.deliver(Monotonic::now() + Milliseconds(100));
+            EXPECT_THAT(backend.lines, ElementsAre("plugin old: bye, 7"));
+        }
+        plugin.stop();
+        EXPECT_EQ(plugin.state(), Instance::State::Gone);
+        EXPECT_TRUE(backend.declared.empty());
+    }
+}
+
+TEST(TruncatedTable, ASmallerTableSaysSoInItsSize) {
+    loop::Loop loop;
+    FakeBackend backend;
+    HostTable table(loop, backend, "old", 64);
+    EXPECT_EQ(table.raw()->size, 64U);
+}
+
+class Hooks : public testing::Test {
+  protected:
+    Result<supervise::HookFn> load(const std::string& file, const std::string& function) {
+        return libraries.load(cat(CIRCUS_TEST_PLUGINS "/so/", file), function);
+    }
+    std::string ask(const std::string& function) {
+        const auto hook = load("hooks_good.so", function);
+        if (!hook) return hook.error().text;
+        std::string answer = "none";
+        (*hook)({"before_start", "web", "{}"}, [&](const supervise::HookAnswer& given) {
+            static constexpr const char* kWords[] = {"ok ", "deny ", "retry ", "error "};
+            answer = kWords[static_cast<int>(given.verdict)] + given.text;
+        });
+        EXPECT_EQ(answer, "none") << "answered from inside the call";
+        for (int turn = 0; turn < 3; ++turn) {
+            libraries.deliver(Monotonic::now() + Milliseconds(100));
+            loop.run_once(false);
+        }
+        return answer;
+    }
+
+    loop::Loop loop;
+    SystemClock clock;
+    bus::Bus bus{clock, {}};
+    supervise::HookRegistry registry;
+    Gauges gauges;
+    Switchboard board{{bus, registry, gauges, clock}};
+    HookLibraries libraries{loop, board};
+};
+
+TEST_F(Hooks, AFunctionOfALibraryAnswersAtOnceOrLater) {
+    EXPECT_EQ(ask("yes"), "ok {}");
+    EXPECT_EQ(ask("no"), "deny it is raining");
+    EXPECT_EQ(ask("again"), "retry not yet");
+    EXPECT_EQ(ask("figures"), R"(ok {"requests": 7})");
+}
+
+TEST_F(Hooks, AStrayLibraryIsRefusedWithStepFoundAndExpected) {
+    const std::string folder = cat("hook library ", CIRCUS_TEST_PLUGINS "/so/");
+    EXPECT_EQ(load("no_symbol.so", "yes").error().text,
+              folder +
+                  "no_symbol.so: symbol: found no circus_hooks_v1, expected the stamp circus_hooks_v1 of a "
+                  "library of hooks");
+    EXPECT_EQ(load("hooks_wrong_major.so", "yes").error().text,
+              folder + "hooks_wrong_major.so: version: found ABI 9.0, expected ABI 1.x");
+    EXPECT_EQ(load("hooks_good.so", "maybe").error().text,
+              folder +
+                  "hooks_good.so: function: found no maybe, expected a circus_hook_fn that is marked "
+                  "CIRCUS_EXPORT");
+    EXPECT_THAT(load("nowhere.so", "yes").error().text, HasSubstr("nowhere.so: open: found \""));
+}
+
+TEST_F(Hooks, AfterTheEndAQuestionIsAnsweredByAnError) {
+    const auto hook = load("hooks_good.so", "yes");
+    ASSERT_TRUE(hook);
+    libraries.close();
+    std::string answer;
+    (*hook)({"before_start", "web", "{}"}, [&](const supervise::HookAnswer& given) { answer = given.text; });
+    board.flush();
+    EXPECT_EQ(answer, "circusd is stopping");
+}
+
+}  // namespace
+}  // namespace circus::plugin

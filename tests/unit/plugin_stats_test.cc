@@ -1,0 +1,208 @@
+// The stats plugin: what its frames say, and a round of it on the fake host with a real subscriber.
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+#include <zmq.h>
+
+#include <circus/plugin.hpp>
+#include <circus/testing.hpp>
+
+#include "stats/frames.hpp"
+
+namespace stats {
+namespace {
+
+using circus::testing::FakeHost;
+
+Json process(int pid, double cpu, double mem, double age) {
+    return {{"pid", pid},
+            {"cpu", cpu},
+            {"mem", mem},
+            {"age", age},
+            {"wid", 1},
+            {"started", 1.5},
+            {"children", {{{"pid", 99}}}}};
+}
+
+Json socket_row(int fd, const Json& accepted) {
+    return {{"fd", fd},
+            {"name", "web"},
+            {"host", "127.0.0.1"},
+            {"port", 80},
+            {"figures", {{"accepted", accepted}}}};
+}
+
+TEST(StatsFrames, AWatcherIsItsProcessesAndThenTheirSum) {
+    Frames frames;
+    add_watchers(frames, {{"My Job", {{"7", process(7, 1.0, 0.25, 5)}, {"8", process(8, 3.0, 0.5, 9)}}}});
+    ASSERT_EQ(frames.size(), 3U);
+    EXPECT_EQ(frames[0].topic, "stat.my_job.7");
+    EXPECT_EQ(Json::parse(frames[0].payload), Json({{"pid", 7},
+                                                    {"cpu", 1.0},
+                                                    {"mem", 0.25},
+                                                    {"age", 5.0},
+                                                    {"children", Json::array()},
+                                                    {"subtopic", 7},
+                                                    {"name", nullptr}}));
+    EXPECT_EQ(frames[2].topic, "stat.my_job");
+    EXPECT_EQ(Json::parse(frames[2].payload),
+              Json({{"pid", {7, 8}}, {"cpu", 2.0}, {"mem", 0.75}, {"age", 9.0}}));
+}
+
+TEST(StatsFrames, WhatVanishedAndWhatIsStoppedSaysNothing) {
+    Frames frames;
+    add_watchers(frames, {{"gone", {{"7", "No such process (stopped?)"}}}, {"stopped", Json::object()}});
+    EXPECT_TRUE(frames.empty());
+}
+
+TEST(StatsFrames, AFigureThatIsForbiddenIsNotInTheMean) {
+    Json hidden = process(8, 0, 0.5, 2);
+    hidden["cpu"] = "N/A";
+    Frames frames;
+    add_watchers(frames, {{"web", {{"7", process(7, 4.0, 0.25, 1)}, {"8", hidden}}}});
+    EXPECT_EQ(Json::parse(frames.back().payload).at("cpu"), 4.0);
+}
+
+TEST(StatsFrames, CircusdIsAWatcherNamedCircus) {
+    Frames frames;
+    add_daemon(frames, process(5, 1.0, 0.1, 3));
+    ASSERT_EQ(frames.size(), 2U);
+    EXPECT_EQ(frames[0].topic, "stat.circus.5");
+    EXPECT_EQ(Json::parse(frames[0].payload).at("name"), "circusd");
+    EXPECT_EQ(frames[1].topic, "stat.circus");
+}
+
+TEST(StatsFrames, ReadsAreTheConnectionsSinceTheLastLook) {
+    Reads reads;
+    Frames first;
+    reads.add_to(first, Json::array({socket_row(3, 100)}));
+    EXPECT_TRUE(first.empty());
+    Frames second;
+    reads.add_to(second, Json::array({socket_row(3, 142)}));
+    ASSERT_EQ(second.size(), 2U);
+    EXPECT_EQ(second[0].topic, "stat.sockets.3");
+    EXPECT_EQ(Json::parse(second[0].payload),
+              Json({{"fd", 3}, {"subtopic", 3}, {"reads", 42}, {"address", "127.0.0.1:80"}}));
+    EXPECT_EQ(Json::parse(second[1].payload), Json({{"addresses", {"127.0.0.1:80"}}, {"reads", 42}}));
+}
+
+TEST(StatsFrames, ASocketThatWasBoundAnewCountsFromZero) {
+    Reads reads;
+    Frames frames;
+    reads.add_to(frames, Json::array({socket_row(3, 100)}));
+    reads.add_to(frames, Json::array({socket_row(3, 4)}));
+    EXPECT_EQ(Json::parse(frames.back().payload).at("reads"), 4);
+}
+
+TEST(StatsFrames, ASocketWhoseConnectionsAreNotCountedIsLeftOut) {
+    Reads reads;
+    Frames frames;
+    for (int look = 0; look < 2; ++look) reads.add_to(frames, Json::array({socket_row(3, nullptr)}));
+    EXPECT_TRUE(frames.empty());
+}
+
+struct StatsPluginTest : ::testing::Test {
+    StatsPluginTest() {
+        char name[] = "/tmp/circus-stats-XXXXXX";
+        folder = mkdtemp(name);
+        endpoint = "ipc://" + folder + "/run/stats";
+        subscriber = zmq_socket(context, ZMQ_SUB);
+        zmq_setsockopt(subscriber, ZMQ_SUBSCRIBE, "", 0);
+        const int deadline_ms = 100;
+        zmq_setsockopt(subscriber, ZMQ_RCVTIMEO, &deadline_ms, sizeof deadline_ms);
+    }
+    ~StatsPluginTest() override {
+        zmq_close(subscriber);
+        zmq_ctx_term(context);
+        std::filesystem::remove_all(folder);
+    }
+    void answer_a_round() {
+        host.reply(CIRCUS_OK, {{"infos", {{"web", {{"7", process(7, 1.0, 0.25, 5)}}}}}});
+        host.reply(CIRCUS_OK, {{"info", process(5, 0.0, 0.1, 3)}});
+        host.reply(CIRCUS_OK, {{"sockets", Json::array({socket_row(3, rounds++ * 10)})}});
+    }
+    // The topics of what has arrived; the payloads are the frames' tests'.
+    std::set<std::string> topics() {
+        std::set<std::string> found;
+        char buffer[256];
+        for (int got = 0; (got = zmq_recv(subscriber, buffer, sizeof buffer, 0)) >= 0;) {
+            found.emplace(buffer, std::min(static_cast<std::size_t>(got), sizeof buffer));
+            while (zmq_recv(subscriber, buffer, sizeof buffer, 0) < 0) continue;
+        }
+        return found;
+    }
+    std::string folder, endpoint;
+    void* context = zmq_ctx_new();
+    void* subscriber = nullptr;
+    int rounds = 0;
+    FakeHost host;
+};
+
+TEST_F(StatsPluginTest, ASubscriberGetsEveryTopicOfARound) {
+    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+    ASSERT_EQ(zmq_connect(subscriber, endpoint.c_str()), 0);
+    std::set<std::string> seen;
+    for (int round = 0; round < 50 && seen.size() < 6; ++round) {
+        answer_a_round();
+        seen.merge(topics());
+        host.advance(std::chrono::seconds(1));
+    }
+    EXPECT_EQ(seen, (std::set<std::string>{"stat.circus", "stat.circus.5", "stat.sockets", "stat.sockets.3",
+                                           "stat.web", "stat.web.7"}));
+}
+
+TEST_F(StatsPluginTest, TheEndpointIsCircusdsUnlessOneIsGiven) {
+    ASSERT_EQ(host.start(), CIRCUS_OK);
+    ASSERT_EQ(host.take_calls().at(0).properties, Json({{"option", "stats_endpoint"}}));
+    host.reply(CIRCUS_OK, {{"options", {{"stats_endpoint", endpoint}}}});
+    EXPECT_TRUE(std::filesystem::is_socket(folder + "/run/stats"));
+}
+
+TEST_F(StatsPluginTest, TheSocketIsItsOwnersAlone) {
+    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+    struct stat found {};
+    ASSERT_EQ(::stat((folder + "/run/stats").c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0600U);
+    ASSERT_EQ(::stat((folder + "/run").c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 0777, 0700U);
+}
+
+TEST_F(StatsPluginTest, ItTakesItsSocketAlong) {
+    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+    host.stop();
+    EXPECT_FALSE(std::filesystem::exists(folder + "/run/stats"));
+}
+
+TEST_F(StatsPluginTest, ATickDuringARoundAsksNothing) {
+    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+    ASSERT_EQ(host.take_calls().size(), 1U);
+    host.advance(std::chrono::seconds(3));
+    EXPECT_TRUE(host.take_calls().empty());
+    answer_a_round();
+    host.take_calls();
+    host.advance(std::chrono::seconds(1));
+    EXPECT_EQ(host.take_calls().size(), 1U);
+}
+
+TEST_F(StatsPluginTest, AfterAnErrorTheNextTickAsksAgain) {
+    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+    host.take_calls();
+    host.reply(CIRCUS_E_INVALID, {{"reason", "stopping"}});
+    host.advance(std::chrono::seconds(1));
+    EXPECT_EQ(host.take_calls().size(), 1U);
+}
+
+TEST_F(StatsPluginTest, AnEndpointThatCannotBeBoundIsNamed) {
+    EXPECT_EQ(host.start({{"endpoint", "tcp://nowhere"}}), CIRCUS_E_CONFLICT);
+}
+
+TEST_F(StatsPluginTest, AnIntervalThatIsNoneIsRefused) {
+    EXPECT_EQ(host.start({{"interval", 0}}), CIRCUS_E_INVALID);
+}
+
+}  // namespace
+}  // namespace stats

@@ -1,0 +1,158 @@
+// Figures of real listeners against what the test did to them.
+#include "stats/socket_figures.hpp"
+
+#include <arpa/inet.h>
+#include <cstdlib>
+#include <netinet/in.h>
+#include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/unique_fd.hpp"
+#include "sys/connection_counter.hpp"
+#include "sys/listen.hpp"
+
+namespace circus::stats {
+namespace {
+
+struct Clients {
+    void connect_to(const sys::Listener& listener, int count) {
+        for (int i = 0; i < count; ++i) {
+            UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            sockaddr_in to{};
+            to.sin_family = AF_INET;
+            to.sin_port = htons(static_cast<std::uint16_t>(listener.port));
+            to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+            ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+            fds.push_back(std::move(fd));
+        }
+    }
+    void connect_to(const std::string& path, int count) {
+        for (int i = 0; i < count; ++i) {
+            UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            sockaddr_un to{};
+            to.sun_family = AF_UNIX;
+            path.copy(to.sun_path, sizeof to.sun_path - 1);
+            ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+            fds.push_back(std::move(fd));
+        }
+    }
+    std::vector<UniqueFd> accept_from(int listener, int count) {
+        std::vector<UniqueFd> out;
+        for (int i = 0; i < count; ++i) out.emplace_back(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+        return out;
+    }
+    std::vector<UniqueFd> fds;
+};
+
+// Where bpf(2) is not permitted there is a reason in the place of the count, and never a guess.
+void expect_accepted(const SocketFigures& figures, std::uint64_t count) {
+    if (figures.accepted) {
+        EXPECT_EQ(figures.accepted, count);
+    } else {
+        EXPECT_FALSE(figures.absent.at("accepted").empty());
+    }
+}
+
+sys::Listener listener(int backlog, bool so_reuseport = false, int port = 0) {
+    sys::ListenSpec spec;
+    spec.host = "127.0.0.1";
+    spec.port = port;
+    spec.backlog = backlog;
+    spec.so_reuseport = so_reuseport;
+    auto made = sys::listen_on(spec);
+    EXPECT_TRUE(made) << made.error().text;
+    return std::move(*made);
+}
+
+TEST(SocketFigures, TenConnectionsOfWhichFourWereAccepted) {
+    const sys::Listener socket = listener(64);
+    sys::ConnectionCounter counter;
+    counter.attach(socket.fd.get());
+    Clients clients;
+    clients.connect_to(socket, 10);
+    const auto accepted = clients.accept_from(socket.fd.get(), 4);
+
+    const SocketFigures figures = look_at_socket({socket.fd.get()}, counter);
+    EXPECT_EQ(figures.queue, 6U);
+    EXPECT_EQ(figures.limit, 64U);
+    EXPECT_EQ(figures.in_flight, 4U);
+    EXPECT_EQ(figures.drops, 0U);
+    expect_accepted(figures, 10U);
+}
+
+TEST(SocketFigures, AClosedConnectionIsNotInFlightAndStaysCounted) {
+    const sys::Listener socket = listener(64);
+    sys::ConnectionCounter counter;
+    counter.attach(socket.fd.get());
+    Clients clients;
+    clients.connect_to(socket, 3);
+    clients.accept_from(socket.fd.get(), 3).clear();
+    clients.fds.clear();
+    const SocketFigures figures = look_at_socket({socket.fd.get()}, counter);
+    EXPECT_EQ(figures.in_flight, 0U);
+    expect_accepted(figures, 3U);
+}
+
+TEST(SocketFigures, ListenersOfOnePortAreSummed) {
+    const sys::Listener one = listener(8, true);
+    const sys::Listener two = listener(8, true, one.port);
+    sys::ConnectionCounter counter;
+    counter.attach(one.fd.get());
+    counter.attach(two.fd.get());
+    Clients clients;
+    clients.connect_to(one, 12);
+    const SocketFigures figures = look_at_socket({one.fd.get(), two.fd.get()}, counter);
+    EXPECT_EQ(figures.queue, 12U);
+    EXPECT_EQ(figures.limit, 16U);
+    expect_accepted(figures, 12U);
+}
+
+TEST(SocketFigures, AnotherListenersConnectionsAreNotItsOwn) {
+    const sys::Listener mine = listener(8);
+    const sys::Listener other = listener(8);
+    Clients clients;
+    clients.connect_to(other, 2);
+    const auto accepted = clients.accept_from(other.fd.get(), 1);
+    const SocketFigures figures = look_at_socket({mine.fd.get()}, {});
+    EXPECT_EQ(figures.queue, 0U);
+    EXPECT_EQ(figures.in_flight, 0U);
+}
+
+TEST(SocketFigures, AUnixSocketHasAQueueAndSaysWhatItHasNot) {
+    char folder[] = "/tmp/circus-figures-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    sys::ListenSpec spec;
+    spec.family = sys::ListenSpec::Family::Unix;
+    spec.path = std::string(folder) + "/s";
+    spec.backlog = 5;
+    auto socket = sys::listen_on(spec);
+    ASSERT_TRUE(socket) << socket.error().text;
+    Clients clients;
+    clients.connect_to(spec.path, 4);
+    const auto accepted = clients.accept_from(socket->fd.get(), 1);
+
+    const SocketFigures figures = look_at_socket({socket->fd.get()}, {});
+    EXPECT_EQ(figures.queue, 3U);
+    EXPECT_EQ(figures.limit, 5U);
+    EXPECT_EQ(figures.in_flight, 1U);
+    EXPECT_FALSE(figures.accepted);
+    EXPECT_EQ(figures.absent.at("accepted"), "no listener of TCP");
+    EXPECT_FALSE(figures.absent.at("drops").empty());
+    ::unlink(spec.path.c_str());
+    ::rmdir(folder);
+}
+
+TEST(SocketFigures, WithoutAListenerNothingWaits) {
+    const SocketFigures figures = look_at_socket({}, {});
+    EXPECT_EQ(figures.queue, 0U);
+    EXPECT_EQ(figures.in_flight, 0U);
+    EXPECT_EQ(figures.drops, 0U);
+}
+
+}  // namespace
+}  // namespace circus::stats

@@ -1,0 +1,1 @@
+circus_test(process_object LINK circus_stats)

@@ -1,0 +1,5 @@
+circus_test(stream LINK circus_stream)
+circus_test(stream_file LINK circus_stream)
+circus_test(stream_stdout LINK circus_stream)
+circus_test(stream_rotation LINK circus_stream)
+circus_test(stream_classes LINK circus_stream circus_config)

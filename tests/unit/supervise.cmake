@@ -1,0 +1,8 @@
+circus_test(watcher LINK circus_supervise)
+circus_test(watcher_stop LINK circus_supervise)
+circus_test(watcher_demand LINK circus_supervise)
+circus_test(arbiter LINK circus_supervise)
+circus_test(reconfiguration LINK circus_supervise)
+circus_test(staged_sockets LINK circus_supervise)
+circus_test(sockets LINK circus_supervise)
+circus_test(watcher_hooks LINK circus_supervise)
