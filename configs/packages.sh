@@ -18,7 +18,7 @@ list() {
         stack)
             echo chaussette python3 redis-server memcached curl ;;
         test)
-            echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy \
+            echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy lld \
                 shellcheck zsh fish abigail-tools ;;
         *)
             echo "packages.sh: no group \"$1\": build, stack or test" >&2

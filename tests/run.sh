@@ -3,18 +3,19 @@
 #
 # Parts, in this order (all of them by default; --quick: release alone):
 #   release   builds ./build and runs its tests, the contract tests excepted
-#   asan      the same tests with AddressSanitizer and UBSan, in ./build-asan
+#   contract  the built programs from outside: tests/contract, label `contract`
+#   asan      the tests of release with AddressSanitizer and UBSan, in ./build-asan
 #   tsan      the tests of what has threads with ThreadSanitizer, in ./build-tsan
 #   format    clang-format has nothing to change
-#   tidy      clang-tidy has nothing to say (only files that changed since it last had nothing to say)
 #   scripts   shellcheck has nothing to say
-#   contract  the built programs from outside: tests/contract, label `contract`
+#   tidy      clang-tidy has nothing to say (only about what changed since it last had nothing to say); it has
+#             worked since the first build was done, on what the tests left of the processors
 # --no-install leaves the machine's packages as they are. The last line is `N passed, N failed`: test cases, and
 # one for each part that is no test program. Exit 0 only where nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
-all_parts="release asan tsan format tidy scripts contract"
+all_parts="release contract asan tsan format scripts tidy"
 parts=
 install=yes
 for argument in "$@"; do
@@ -37,14 +38,16 @@ parts=${parts:-$all_parts}
 jobs=$(nproc)
 # A build from nothing finds nothing in the cache: what a miss costs must be little.
 export CCACHE_DEPEND=1
-# What makes the sanitizers' builds quick: compiled headers, and of the debug information the lines alone.
-quick_build=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DCIRCUS_PRECOMPILE=ON)
+# What makes the sanitizers' builds quick: several sources at a time, compiled headers, and of the debug information
+# the lines alone.
+quick_build=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DCIRCUS_PRECOMPILE=ON -DCMAKE_UNITY_BUILD=ON)
+tidying= # the process that does it
 passed=0
 failed=0
 failures=()
 runner=() # what builds and tests are run under
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+trap '[ -z "$tidying" ] || kill "$tidying" 2>/dev/null; rm -rf "$logs"' EXIT
 trap 'echo "run.sh: interrupted"; exit 130' INT TERM
 
 section() { # with the minutes since the start: what a run's time goes to
@@ -126,8 +129,17 @@ our_files() { # PATTERN...: of the tree as it is, whether it is a clone or an ex
 part_release() {
     section "release: build"
     build build all -DCMAKE_BUILD_TYPE=RelWithDebInfo || return
+    [[ " $parts " != *" tidy "* ]] || start_tidy
     section "release: unit and loop tests"
     run_ctest build -j "$jobs" -LE 'contract|bench'
+}
+
+part_contract() {
+    section "contract: build"
+    build build all -DCMAKE_BUILD_TYPE=RelWithDebInfo || return
+    section "contract: the programs from outside"
+    # They wait more than they work.
+    run_ctest build -j $((2 * jobs)) -L contract
 }
 
 # Programs that were not built, and what is no test program of C++.
@@ -168,7 +180,7 @@ part_tsan() {
     section "tsan: build of $targets"
     build build-tsan "$targets" "${quick_build[@]}" -DCIRCUS_SANITIZE=thread || return
     section "tsan: tests of threads"
-    run_ctest build-tsan -E "$not_unit_tests" -LE 'contract|bench'
+    run_ctest build-tsan -E "$not_unit_tests" -j "$jobs" -LE 'contract|bench'
 }
 
 check_format() {
@@ -180,10 +192,17 @@ part_format() {
     check "clang-format" check_format
 }
 
+start_tidy() {
+    nice -n 19 tests/tidy.py --configure build-tidy -j "$jobs" >"$logs/tidy" 2>&1 &
+    tidying=$!
+}
+
 part_tidy() {
     section "tidy"
-    build build all -DCMAKE_BUILD_TYPE=RelWithDebInfo || return
-    check "clang-tidy" tests/tidy.py build -j "$jobs"
+    [ -n "$tidying" ] || start_tidy
+    check "clang-tidy" wait "$tidying"
+    tidying=
+    cat "$logs/tidy"
 }
 
 part_scripts() {
@@ -191,13 +210,6 @@ part_scripts() {
     local scripts
     mapfile -t scripts < <(our_files '*.sh' '.ci/run')
     check "shellcheck" shellcheck "${scripts[@]}"
-}
-
-part_contract() {
-    section "contract: build"
-    build build all -DCMAKE_BUILD_TYPE=RelWithDebInfo || return
-    section "contract: the programs from outside"
-    run_ctest build -L contract
 }
 
 if [ "$install" = yes ]; then

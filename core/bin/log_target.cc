@@ -50,12 +50,10 @@ std::string escaped(std::string_view text) {
     out.reserve(text.size());
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) {
+        if ((byte >= 0x20 && byte != 0x7f) || c == '\t') {
             out += c;
         } else if (c == '\n') {
             out += "\\n";
-        } else if (c == '\t') {
-            out += c;
         } else {
             out += "\\x";
             out += kDigits[byte >> 4U];

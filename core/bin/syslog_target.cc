@@ -19,7 +19,7 @@ namespace circus::bin {
 
 namespace {
 
-constexpr int kLook = 100;                         // milliseconds; how often give_up() is asked
+constexpr int kAskPeriod = 100;                    // milliseconds; how often give_up() is asked
 constexpr std::size_t kLongest = 8192;             // of a message; servers cut, or drop, longer ones
 constexpr auto kLookUpAgain = Milliseconds(5000);  // a name that nobody knew
 
@@ -123,7 +123,7 @@ class SyslogTarget final : public LogTarget {
             if (errno != EAGAIN) return sys_error("cannot send", errno);
             // The queue of a socket of this machine is full.
             pollfd ready{fd_.get(), POLLOUT, 0};
-            if (::poll(&ready, 1, kLook) <= 0 && give_up()) return sys_error("not taken", EAGAIN);
+            if (::poll(&ready, 1, kAskPeriod) <= 0 && give_up()) return sys_error("not taken", EAGAIN);
         }
         return Ok{};
     }

@@ -13,7 +13,7 @@
 namespace circus::config {
 namespace {
 
-constexpr std::string_view kRlimitPrefix = "rlimit_";
+constexpr std::string_view kLimitPrefix = "rlimit_";
 constexpr std::string_view kHooksPrefix = "hooks.";
 
 Result<Effect> applied(const Faults& found, const Json& value, Effect effect) {
@@ -68,7 +68,7 @@ Result<Effect> set_watcher_option(WatcherConfig& config, std::string_view key, c
     // Circus's old word for the pause before another try. Errors name it as it was given.
     const auto* row = find_watcher_row(key == "retry_in" ? "max_backoff" : key);
     if (!row) {
-        if (key.starts_with(kRlimitPrefix))
+        if (key.starts_with(kLimitPrefix))
             fault.wire = cat(circus::py_repr(key), " isn't a valid rlimit setting");
         return wire_error(fault, value);
     }

@@ -172,9 +172,12 @@ class Parser {
         // An empty one is a variable that was not set: nothing may be done here in the place of there.
         if (name == "ssh" && value.empty()) return fail(Exit::Usage, "option --ssh: no host");
         for_ssh_ = name == "ssh" || name == "ssh_keyfile";
-        if (name == "endpoint") out_.endpoint = std::move(value);
-        if (name == "ssh") out_.ssh = std::move(value);
-        if (name == "ssh_keyfile") out_.ssh_keyfile = std::move(value);
+        if (name == "endpoint")
+            out_.endpoint = std::move(value);
+        else if (name == "ssh")
+            out_.ssh = std::move(value);
+        else if (name == "ssh_keyfile")
+            out_.ssh_keyfile = std::move(value);
         return Ok{};
     }
 

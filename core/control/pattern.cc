@@ -12,7 +12,7 @@ namespace circus::control {
 namespace {
 constexpr std::size_t kMaxLength = 512;
 constexpr std::size_t kMaxStates = 4096;
-constexpr int kMaxDepth = 50;
+constexpr int kMaxGroups = 50;
 constexpr int kMaxRepeat = 1000;
 constexpr int kMaxSteps = 100'000;  // of emitting: a repeated nothing makes no states
 }  // namespace
@@ -59,7 +59,7 @@ class PatternParser {
     }
 
     Tree alternation() {
-        if (++depth_ > kMaxDepth) return fail("nested too deeply");
+        if (++depth_ > kMaxGroups) return fail("nested too deeply");
         auto either = std::make_unique<Node>();
         either->kind = Node::Kind::Either;
         do {
@@ -193,7 +193,8 @@ class PatternParser {
                 break;
             case 's':
             case 'S':
-                for (const unsigned char blank : {' ', '\t', '\n', '\r', '\f', '\v'}) named.set(blank);
+                for (const char blank : {' ', '\t', '\n', '\r', '\f', '\v'})
+                    named.set(static_cast<unsigned char>(blank));
                 break;
             case 'n':
                 named.set('\n');

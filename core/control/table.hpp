@@ -18,7 +18,7 @@ std::size_t columns_of(std::string_view text);  // code points; what is valid UT
 std::string coloured(const std::string& text, Colour colour, const Look& look);
 
 struct Cell {
-    Cell(std::string what, Colour how = Colour::None) : text(printable(what)), colour(how) {}
+    Cell(const std::string& what, Colour how = Colour::None) : text(printable(what)), colour(how) {}
     Cell(const char* what) : Cell(std::string(what)) {}
     std::string text;
     Colour colour = Colour::None;

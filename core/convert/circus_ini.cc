@@ -26,9 +26,9 @@ std::string replaced(std::string_view text, std::string_view from, const std::st
     return out;
 }
 
-class Reader {
+class CircusReader {
   public:
-    Reader(const std::string& file, Stack& stack) : file_(file), stack_(stack) {}
+    CircusReader(const std::string& file, Stack& stack) : file_(file), stack_(stack) {}
 
     void run(std::string_view text) {
         read_ini(file_, text, IniDialect::Circus, ini_, stack_.problems);
@@ -335,7 +335,7 @@ class Reader {
 }  // namespace
 
 void read_circus_ini(const std::string& file, std::string_view text, Stack& stack) {
-    Reader(file, stack).run(text);
+    CircusReader(file, stack).run(text);
 }
 
 }  // namespace circus::convert

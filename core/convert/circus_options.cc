@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "convert/lost.hpp"
+
 namespace circus::convert {
 namespace {
 
@@ -86,11 +88,7 @@ constexpr std::array kStreamOptions{
 };
 
 // What has no counterpart, and what to do instead.
-struct Lost {
-    std::string_view name;
-    std::string_view advice;
-};
-constexpr std::array kLost{
+constexpr std::array kLostOfCircus{
     Lost{"use_papa", "not needed: circusd's keeper holds sockets and processes by itself"},
     Lost{"papa_endpoint", "not needed: circusd's keeper holds sockets and processes by itself"},
     Lost{"check_flapping",
@@ -128,9 +126,9 @@ const KnownOption* find_known(KnownOptions options, std::string_view name) {
 }
 
 std::optional<std::string_view> advice_for_lost(std::string_view name) {
-    const auto at =
-        std::find_if(kLost.begin(), kLost.end(), [name](const Lost& row) { return row.name == name; });
-    if (at == kLost.end()) return std::nullopt;
+    const auto at = std::find_if(kLostOfCircus.begin(), kLostOfCircus.end(),
+                                 [name](const Lost& row) { return row.name == name; });
+    if (at == kLostOfCircus.end()) return std::nullopt;
     return at->advice;
 }
 

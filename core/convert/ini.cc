@@ -20,9 +20,9 @@ size_t indent_of(std::string_view line) {
 }
 
 // One file being read: `section_` and `option_` are what a continuing line belongs to.
-class Reader {
+class IniReader {
   public:
-    Reader(const std::string& file, IniDialect dialect, Ini& ini, Problems& problems)
+    IniReader(const std::string& file, IniDialect dialect, Ini& ini, Problems& problems)
         : file_(file), circus_(dialect == IniDialect::Circus), ini_(ini), problems_(problems) {}
 
     void run(std::string_view text) {
@@ -150,7 +150,7 @@ const IniSection* Ini::find(std::string_view name) const {
 
 void read_ini(const std::string& file, std::string_view text, IniDialect dialect, Ini& into,
               Problems& problems) {
-    Reader(file, dialect, into, problems).run(text);
+    IniReader(file, dialect, into, problems).run(text);
 }
 
 }  // namespace circus::convert

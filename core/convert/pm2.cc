@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "convert/json_source.hpp"
+#include "convert/lost.hpp"
 #include "convert/pm2_words.hpp"
 #include "convert/readers.hpp"
 #include "convert/values.hpp"
@@ -17,11 +18,7 @@ namespace {
 
 constexpr double kKillTimeout = 1.6;
 
-struct Lost {
-    std::string_view name;
-    std::string_view advice;
-};
-constexpr std::array kLost{
+constexpr std::array kLostOfPm2{
     Lost{"cron_restart", "have cron run circusctl restart NAME, or set max_age"},
     Lost{"cron", "have cron run circusctl restart NAME, or set max_age"},
     Lost{"watch", "files are not watched: run circusctl reload NAME when they change"},
@@ -182,7 +179,7 @@ class App {
         const std::string what = cat(option, ": ", value.to_json().dump());
         if (holds(kElsewhere) || is_null(value)) return;
         if (holds(kPm2sOwn)) return watcher.remark(at(value), what, "concerns pm2 itself; left out");
-        for (const auto& lost : kLost)
+        for (const auto& lost : kLostOfPm2)
             if (lost.name == option) return watcher.remark(at(value), what, lost.advice);
         if (option == "env")
             read_env(watcher, value);

@@ -38,9 +38,9 @@ std::string unquoted(std::string_view value) {
     return out;
 }
 
-class Reader {
+class ProcfileReader {
   public:
-    Reader(const std::string& file, Stack& stack) : file_(file), stack_(stack) {}
+    ProcfileReader(const std::string& file, Stack& stack) : file_(file), stack_(stack) {}
 
     void run(std::string_view text) {
         stack_.note(
@@ -117,7 +117,7 @@ class Reader {
 }  // namespace
 
 void read_procfile(const std::string& file, std::string_view text, Stack& stack) {
-    Reader(file, stack).run(text);
+    ProcfileReader(file, stack).run(text);
 }
 
 }  // namespace circus::convert

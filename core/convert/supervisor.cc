@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "convert/ini.hpp"
+#include "convert/lost.hpp"
 #include "convert/readers.hpp"
 #include "convert/supervisor_program.hpp"
 #include "convert/supervisor_text.hpp"
@@ -14,10 +15,6 @@
 namespace circus::convert {
 namespace {
 
-struct Lost {
-    std::string_view name;
-    std::string_view advice;
-};
 constexpr std::array kLostOfDaemon{
     Lost{"nodaemon", "circusd stays in the foreground unless it is started with --daemon"},
     Lost{"minfds", "circusd raises its own limit by itself; a program's is rlimit_nofile in its watcher"},
@@ -43,9 +40,9 @@ constexpr std::array kLostSections{
          "circusctl finds the default endpoint by itself; another is given by CIRCUSCTL_ENDPOINT"},
 };
 
-class Reader {
+class SupervisorReader {
   public:
-    Reader(const std::string& file, Stack& stack) : file_(file), stack_(stack) {}
+    SupervisorReader(const std::string& file, Stack& stack) : file_(file), stack_(stack) {}
 
     void run(std::string_view text) {
         read_ini(file_, text, IniDialect::Supervisor, ini_, stack_.problems);
@@ -218,7 +215,7 @@ class Reader {
 }  // namespace
 
 void read_supervisor(const std::string& file, std::string_view text, Stack& stack) {
-    Reader(file, stack).run(text);
+    SupervisorReader(file, stack).run(text);
 }
 
 }  // namespace circus::convert

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/text.hpp"
+#include "convert/lost.hpp"
 #include "convert/values.hpp"
 
 namespace circus::convert {
@@ -15,11 +16,7 @@ constexpr long long kLogLimit = 50LL << 20;  // supervisord's own defaults
 constexpr long long kLogBackups = 10;
 constexpr long long kStopWait = 10;
 
-struct Lost {
-    std::string_view name;
-    std::string_view advice;
-};
-constexpr std::array kLost{
+constexpr std::array kLostOfProgram{
     Lost{"exitcodes", "circusd replaces a program whatever its exit code; write respawn = false for a job"},
     Lost{"killasgroup", "circusd's SIGKILL always goes to the process and all its descendants (kill_tree)"},
     Lost{"serverurl", "a program that asks circusd reads CIRCUSCTL_ENDPOINT; set it in env if it needs to"},
@@ -210,7 +207,7 @@ class Program {
         if (option.name == "killasgroup" && to_lower(option.value) == "true") return;  // as circusd does
         if (option.name == "process_name" && names_process(option.value)) return;
         const std::string what = cat(option.name, "=", option.value);
-        for (const auto& lost : kLost)
+        for (const auto& lost : kLostOfProgram)
             if (lost.name == option.name) return watcher.remark(option.at, what, lost.advice);
         watcher.remark(option.at, what, "supervisord knows no such option; left out");
     }

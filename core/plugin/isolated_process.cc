@@ -26,7 +26,7 @@ namespace circus::plugin {
 namespace {
 
 constexpr Milliseconds kStartDeadline{10'000};  // from the hello to the start
-constexpr Milliseconds kLeaveDeadline{2000};    // from "failed" to "leave"
+constexpr Milliseconds kLeaveDeadline{2000};    // from "failed" or "bye" to "leave"
 constexpr Milliseconds kFiguresPeriod{200};
 constexpr Milliseconds kBudgetOfTurn{10};
 
@@ -61,11 +61,16 @@ class IsolatedProcess {
             again_.start();
         else
             again_.stop();
-        if (stopping_ && instance_ && instance_->state() == Instance::State::Gone) {
-            send_figures();
-            backend_->send(frame({{"m", "bye"}}));
-            loop_.stop();
-        }
+        if (stopping_ && instance_ && instance_->state() == Instance::State::Gone) say_bye();
+    }
+
+    // All that was said before it has arrived when it is answered.
+    void say_bye() {
+        if (std::exchange(said_bye_, true)) return;
+        figures_.stop();
+        send_figures();
+        backend_->send(frame({{"m", "bye"}}));
+        give_up_.start(kLeaveDeadline);
     }
 
     void start(const RemoteBackend::Orders::Start& order) {
@@ -131,6 +136,7 @@ class IsolatedProcess {
     std::optional<Instance> instance_;
     bool told_to_stop_ = false;
     bool stopping_ = false;
+    bool said_bye_ = false;
     int code_ = 0;
     Figures told_;
     loop::Timer give_up_{loop_, [this] {

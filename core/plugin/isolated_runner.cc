@@ -57,7 +57,7 @@ Status IsolatedRunner::spawn(const std::string& program) {
     watcher.env = {{kEndpointVariable, router_.endpoint()}, {kTokenVariable, token_}};
     watcher.max_retry = -1;
     // It stops its plugin within the deadline, and has a moment to say so.
-    watcher.graceful_timeout = to_seconds(kStopDeadline) + 1;
+    watcher.graceful_timeout = to_seconds(kStopDeadline) + 3;
     auto added = arbiter_.add(std::move(watcher));
     if (!added) return added.error();
     arbiter_.start(**added, {});
@@ -162,6 +162,7 @@ void IsolatedRunner::on_message(const Json& message) {
         refusal_ = message.at("why").get<std::string>();
     } else if (what == "bye") {
         declarations_.reset();
+        say(frame({{"m", "leave"}}));
     }
 }
 

@@ -200,7 +200,7 @@ class ReadlineEditor : public LineEditor {
         }
         const std::string start = common_start(words);
         const bool goes_on = start.ends_with('.') || start.ends_with('=');
-        *library_.append_character = words.size() == 1 && goes_on ? '\0' : ' ';
+        *library_.append_character = words.size() == 1 && goes_on ? 0 : static_cast<unsigned char>(' ');
         auto** list = static_cast<char**>(std::calloc(words.size() + 2, sizeof(char*)));
         if (list == nullptr) std::abort();
         list[0] = copied(start);

@@ -19,10 +19,6 @@ void warn(const config::SocketConfig& config, const Status& done) {
     if (!done) log::warning(cat("[socket.", config.name, "]: ", done.error().text));
 }
 
-bool has_file(const config::SocketConfig& config) {
-    return !config.path.empty() && config.path.front() != '@';
-}
-
 }  // namespace
 
 std::vector<StagedSockets::Present> SocketTable::present() const {

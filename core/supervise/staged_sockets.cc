@@ -10,14 +10,6 @@
 
 namespace circus::supervise {
 
-namespace {
-
-bool has_file(const config::SocketConfig& config) {
-    return !config.path.empty() && config.path.front() != '@';
-}
-
-}  // namespace
-
 StagedSockets::StagedSockets(StagedSockets&& other) noexcept
     : present_(std::move(other.present_)),
       changes_(std::move(other.changes_)),

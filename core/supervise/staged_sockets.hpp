@@ -19,6 +19,11 @@
 
 namespace circus::supervise {
 
+// A unix socket with a name in the file system, which is removed with the socket.
+inline bool has_file(const config::SocketConfig& config) {
+    return !config.path.empty() && config.path.front() != '@';
+}
+
 class StagedSockets {
   public:
     // A socket of the table, with a duplicate of its descriptor.

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import signal
 import socket
 import threading
@@ -132,6 +133,14 @@ def listening_ports():
 
 
 def free_port(family=socket.AF_INET):
-    with socket.socket(family) as probe:
-        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Outside of what the kernel gives to outgoing connections (32768 on), and by chance, so that suites that run
+    side by side do not meet."""
+    address = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket(family) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return port

@@ -38,7 +38,7 @@ endif()
 add_test(NAME contract_sdk_installed COMMAND /usr/bin/python3 ${abi}/installed.py ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
 add_test(NAME contract_sdk_template COMMAND /usr/bin/python3 ${abi}/template.py ${CMAKE_BINARY_DIR})
 add_test(NAME contract_sdk_guide COMMAND /usr/bin/python3 ${abi}/guide.py ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
-set_tests_properties(contract_sdk_installed contract_sdk_template contract_sdk_guide PROPERTIES LABELS contract TIMEOUT 300
+set_tests_properties(contract_sdk_installed contract_sdk_template contract_sdk_guide PROPERTIES LABELS contract COST 90 TIMEOUT 300
     ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
 
 circus_test(sdk LINK CircusSdk::CircusSdk)

@@ -11,5 +11,5 @@ endforeach()
 add_test(NAME contract_shipped_plugins
     COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_shipped_plugins.py)
 set_tests_properties(contract_shipped_plugins PROPERTIES
-    LABELS contract RUN_SERIAL TRUE TIMEOUT 300
+    LABELS contract COST 100 TIMEOUT 300
     ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
