@@ -89,7 +89,7 @@ def main():
 
     for entry in entries:
         batch = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if not batch.is_relative_to(build):
+        if not batch.is_relative_to(build) or not batch.is_file():  # generated ones are nobody's
             continue
         files = headers.all(batch, include_folders(shlex.split(entry["command"])))
         members = [file for file in headers.of(batch, ()) if file.suffix == ".cc" and is_ours(file)]
