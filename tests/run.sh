@@ -145,9 +145,8 @@ part_contract() {
 # Programs that were not built, and what is no test program of C++.
 not_unit_tests='NOT_BUILT|include_rule|docs_are_what|^abi_|^convert_examples|^sdk_|^plugin_exports'
 
-# What has not been brought under the sanitizers: programs that load libraries which they link as well.
-unsanitized="plugin_host plugin_command_reloader plugin_flapping plugin_full_stats plugin_http_observer
-    plugin_redis_observer plugin_resource_watcher plugin_stats plugin_statsd plugin_watchdog"
+# What has not been brought under the sanitizers: a program that loads libraries.
+unsanitized="plugin_host"
 
 sanitized_tests() { # FILE...: the test programs of these sources, the unsanitized ones left out
     local file name

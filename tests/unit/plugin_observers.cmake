@@ -6,3 +6,5 @@ foreach(plugin http_observer redis_observer)
 endforeach()
 target_link_libraries(plugin_http_observer_test PRIVATE PkgConfig::libcurl)
 target_link_libraries(plugin_redis_observer_test PRIVATE PkgConfig::hiredis)
+# hiredis asks for a _FILE_OFFSET_BITS that the compiled headers were not made with.
+set_target_properties(plugin_redis_observer_test PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
