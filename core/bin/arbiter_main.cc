@@ -49,6 +49,7 @@ namespace {
 constexpr Milliseconds kHelloDeadline{5000};
 constexpr Milliseconds kAloneDeadline{5000};
 constexpr Milliseconds kFlushDeadline{1000};
+constexpr Milliseconds kOutputDeadline{2000};
 constexpr Milliseconds kPluginBudget{10};  // of one turn, for all plugins
 
 std::vector<std::string> own_environment() {
@@ -288,12 +289,23 @@ class ArbiterProcess {
             again_.stop();
         arm();
         if (arbiter_->is_stopped()) {
+            if (!is_output_delivered()) return;
             plugins_->stop(arbiter_->is_hurried() ? Milliseconds(0) : plugin::kStopDeadline);
             plugins_->settle();
             if (!plugins_->is_stopped()) return;
             hook_libraries_.close();
             loop_.stop();
         }
+    }
+
+    // What the last workers wrote reaches the plugins that take it, before these are stopped.
+    bool is_output_delivered() {
+        if (arbiter_->is_hurried() || streams_.is_delivered()) return true;
+        if (!deliver_until_) {
+            deliver_until_ = Monotonic::now() + kOutputDeadline;
+            output_deadline_.start(kOutputDeadline);
+        }
+        return Monotonic::now() >= *deliver_until_;
     }
 
     void arm() {
@@ -352,7 +364,7 @@ class ArbiterProcess {
     plugin::Gauges gauges_;
     const plugin::Catalog catalog_ = plugin::Catalog::of_this_program();
     plugin::PrivateRouter router_{loop_, zmq_};
-    plugin::Switchboard board_{{bus_, hooks_, gauges_, clock_}};
+    plugin::Switchboard board_{{bus_, hooks_, gauges_, clock_, loop_, streams_}};
     plugin::HookLibraries hook_libraries_{loop_, board_};
     std::optional<plugin::Plugins> plugins_;
     loop::Idle again_{loop_, [] {}};  // keeps the loop awake
@@ -360,7 +372,8 @@ class ArbiterProcess {
                            armed_.reset();
                            arbiter_->on_time();
                        }};
-    std::optional<TimePoint> armed_;
+    std::optional<TimePoint> armed_, deliver_until_;
+    loop::Timer output_deadline_{loop_, [] {}};  // wakes the loop
     loop::Prepare turn_{loop_, [this] { end_of_turn(); }};
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "config/endpoints.hpp"
+#include "config/offered_classes.hpp"
 
 namespace circus::config {
 namespace {
@@ -46,6 +47,7 @@ Loaded Loader::run() {
         read_plugin_path();
         each_named("plugin", [this](const Entry& s, const std::string& name) { read_plugin(s, name); });
         add_implied_plugins();
+        const ExpectStreamClasses expected(expects_stream_classes_);
         each_named("watcher", [this](const Entry& s, const std::string& name) { read_watcher(s, name); });
         warn_of_idle_groups();
         if (out_.config.watchers.empty() && out_.errors.empty()) warning({}, "there is no [watcher.NAME]");

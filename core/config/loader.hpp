@@ -97,6 +97,7 @@ class Loader {
         plugin_rows_;  // by section's and by plugin's name, in lower case
     const std::vector<std::string>& environment_;
     Lookup environment_lookup_;
+    bool expects_stream_classes_ = false;  // a plugin that is used has some, or may have
     std::vector<EnvGroup> env_groups_;
     std::vector<const Entry*> env_group_entries_;
     Loaded out_;

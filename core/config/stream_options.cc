@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "base/text.hpp"
+#include "config/offered_classes.hpp"
 #include "config/option_row_impl.hpp"
 
 namespace circus::config {
@@ -92,6 +93,8 @@ Offered& offered() {
     return all;
 }
 
+thread_local bool expects_classes = false;
+
 // Options that every class has, also one that is offered.
 constexpr std::string_view kCommon[] = {"class", "on_slow"};
 
@@ -125,7 +128,7 @@ std::optional<Fault> read_class(const Json& value, std::string_view key, std::st
     *out = given->get<std::string>();
     std::vector<std::string> names = offered().names();
     for (const auto& row : stream_classes()) names.emplace_back(row.name);
-    if (holds(names, *out)) return std::nullopt;
+    if (holds(names, *out) || (expects_classes && !out->empty())) return std::nullopt;
     fault.kind = Fault::Kind::BadValue;
     const auto near = did_you_mean(*out, names);
     fault.text = near ? cat("no such class of streams; did you mean \"", *near, "\"?")
@@ -208,6 +211,16 @@ void offer_stream_class(std::string name) {
 
 void withdraw_stream_class(std::string_view name) {
     offered().remove(name);
+}
+
+bool is_stream_class(std::string_view name) {
+    return find_class(name) || holds(offered().names(), name);
+}
+
+ExpectStreamClasses::ExpectStreamClasses(bool some) : before_(std::exchange(expects_classes, some)) {}
+
+ExpectStreamClasses::~ExpectStreamClasses() {
+    expects_classes = before_;
 }
 
 Faults parse_stream(std::optional<StreamConfig>& target, const Json& value, std::string_view key) {

@@ -4,6 +4,7 @@
 // On the loop's thread, but for set_gauge() and log(). Nothing is called back from inside a call.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -16,6 +17,8 @@
 #include "base/log.hpp"
 
 namespace circus::plugin {
+
+using SinkId = std::uint64_t;  // one opening of a sink; never 0, never used twice
 
 enum class Declared { Event, Command, Hook, Sink };
 
@@ -38,6 +41,11 @@ class Backend {
     virtual void retract(Declared kind, circus_id id) = 0;
     virtual void set_gauge(const std::string& watcher, const std::string& name, double value) = 0;
     virtual std::optional<Gauge> gauge(const std::string& watcher, const std::string& name) = 0;
+    // What the plugin's functions said of a sink. `count`: how many chunks of the last batch it took, from
+    // the first on.
+    virtual void sink_opened(SinkId sink, circus_status status, const std::string& why) = 0;
+    virtual void sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) = 0;
+    virtual void sink_ready(SinkId sink) = 0;
     virtual void log(log::Level level, const std::string& line) = 0;
 };
 

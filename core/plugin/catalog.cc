@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <circus/abi.h>
+
 #include "base/text.hpp"
 #include "plugin/description.hpp"
 #include "plugin/loader.hpp"
@@ -99,7 +101,14 @@ PluginLookup Catalog::describe(const std::string& file) const {
     found.version = description->version;
     found.summary = description->summary;
     found.options = description->options;
+    if (std::find(description->needs.begin(), description->needs.end(), CIRCUS_EXT_SINKS) !=
+        description->needs.end())
+        with_classes_.insert(file);
     return found;
+}
+
+bool Catalog::has_stream_classes(const std::string& file) const {
+    return with_classes_.contains(file);
 }
 
 }  // namespace circus::plugin

@@ -24,4 +24,27 @@ Json parse_frame(const std::string& text) {
     return is_frame ? message : Json();
 }
 
+std::pair<std::string, std::string> chunks_frame(SinkId sink, const std::vector<stream::Chunk>& chunks) {
+    Json rows = Json::array();
+    std::string bytes;
+    for (const auto& each : chunks) {
+        rows.push_back(
+            {each.watcher, each.pid, each.time, static_cast<int>(each.channel), each.bytes.size()});
+        bytes += each.bytes;
+    }
+    return {frame({{"m", "chunks"}, {"sink", sink}, {"chunks", std::move(rows)}}), std::move(bytes)};
+}
+
+std::vector<stream::Chunk> chunks_of(const Json& message, const std::string& bytes) {
+    std::vector<stream::Chunk> chunks;
+    std::size_t at = 0;
+    for (const Json& row : message.at("chunks")) {
+        const auto size = row.at(4).get<std::size_t>();
+        chunks.push_back({row.at(0).get<std::string>(), static_cast<stream::Channel>(row.at(3).get<int>()),
+                          row.at(1).get<pid_t>(), row.at(2).get<double>(), bytes.substr(at, size)});
+        at += size;
+    }
+    return chunks;
+}
+
 }  // namespace circus::plugin

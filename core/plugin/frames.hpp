@@ -1,6 +1,6 @@
 // The words between circusd and a plugin in a process of its own: each message is one frame, a JSON object
-// with the member "m". Between them is a ROUTER of circusd that nobody else is told of; order is kept both
-// ways.
+// with the member "m"; behind the chunks of a sink comes a second one, their bytes as they are. Between them
+// is a ROUTER of circusd that nobody else is told of; order is kept both ways.
 //
 //   circus-plugin says                                circusd says
 //   hello     token                                   start        name, file, options
@@ -13,7 +13,10 @@
 //   gauge     watcher, name, value                    gauge        watcher, name, value, age in ms
 //   answer    token, status, answer                   invoke       token, id, kind, then properties,
 //                                                                  or hook, watcher, args
-//   refused   why ("": it has no reconfigure)
+//   opened    sink, status, why                       open         id, sink, options
+//   took      sink, count, status, why                chunks       sink, chunks: [watcher, pid, time,
+//   ready     sink                                                 stream, bytes] each
+//   refused   why ("": it has no reconfigure)         close        sink
 //   figures   calls, slow, errors, ns
 //   log       level, line
 //   bye       it was stopped
@@ -26,8 +29,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/json.hpp"
+#include "plugin/backend.hpp"
+#include "stream/loop_sink.hpp"
 
 namespace circus::plugin {
 
@@ -42,5 +48,9 @@ std::string frame(const Json& fields, std::string_view raw_name = {}, std::strin
 Json parse_frame(const std::string& text);
 
 std::string dump(const Json& value);
+
+// "chunks" and the bytes behind it, and back. Throws a Json::exception where they make no sense.
+std::pair<std::string, std::string> chunks_frame(SinkId sink, const std::vector<stream::Chunk>& chunks);
+std::vector<stream::Chunk> chunks_of(const Json& message, const std::string& bytes);
 
 }  // namespace circus::plugin

@@ -38,8 +38,8 @@ Milliseconds milliseconds(std::uint64_t ms) {
 }  // namespace
 
 const std::vector<std::string>& offered_extensions() {
-    static const std::vector<std::string> ids{CIRCUS_EXT_COMMANDS, CIRCUS_EXT_HOOKS, CIRCUS_EXT_GAUGES,
-                                              CIRCUS_EXT_FDS};
+    static const std::vector<std::string> ids{CIRCUS_EXT_COMMANDS, CIRCUS_EXT_HOOKS, CIRCUS_EXT_SINKS,
+                                              CIRCUS_EXT_GAUGES, CIRCUS_EXT_FDS};
     return ids;
 }
 
@@ -173,6 +173,29 @@ const void* HostFunctions::extension(const circus_host* host, const char* id) {
             r.user = user;
             return t.enter(std::move(r), text(watchers), out);
         }};
+    static const circus_ext_sinks sinks{sizeof sinks, 0,
+                                        [](const circus_host* self, circus_str class_name,
+                                           const circus_sink* functions, void* user, circus_id* out) {
+                                            HostTable& t = of(self);
+                                            if (!t.on_loop("sinks.add()")) return CIRCUS_E_THREAD;
+                                            if (class_name.len == 0 || !HostSinks::is_usable(functions) ||
+                                                !out || !t.is_usable("sinks.add()"))
+                                                return CIRCUS_E_INVALID;
+                                            HostTable::Registration r;
+                                            r.kind = HostTable::Kind::Sink;
+                                            r.name = text(class_name);
+                                            const circus_status added = t.enter(std::move(r), {}, out);
+                                            if (added == CIRCUS_OK)
+                                                t.sinks_.offer(*out, text(class_name), *functions, user);
+                                            return added;
+                                        },
+                                        [](const circus_host* self, void* sink) {
+                                            HostTable& t = of(self);
+                                            if (!t.open_) return CIRCUS_E_INVALID;
+                                            const bool posted =
+                                                t.sender_.post([&t, sink] { t.sinks_.ready(sink); });
+                                            return posted ? CIRCUS_OK : CIRCUS_E_INVALID;
+                                        }};
     static const circus_ext_gauges gauges{
         sizeof gauges, 0,
         [](const circus_host* self, circus_str watcher, circus_str name, double value) {
@@ -219,6 +242,7 @@ const void* HostFunctions::extension(const circus_host* host, const char* id) {
     const std::string_view asked(id);
     if (asked == CIRCUS_EXT_COMMANDS) return &commands;
     if (asked == CIRCUS_EXT_HOOKS) return &hooks;
+    if (asked == CIRCUS_EXT_SINKS) return &sinks;
     if (asked == CIRCUS_EXT_GAUGES) return &gauges;
     if (asked == CIRCUS_EXT_FDS) return &fds;
     return nullptr;

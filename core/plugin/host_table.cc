@@ -29,6 +29,7 @@ HostTable::HostTable(loop::Loop& loop, Backend& backend, std::string plugin, std
       meter_([this](const std::string& line) {
           backend_.log(log::Level::Warning, cat("plugin ", plugin_, ": ", line));
       }),
+      sinks_(*this, backend),
       deadline_(loop, [this] { on_deadline(); }),
       inbox_(loop),
       sender_(inbox_.sender()) {}
@@ -92,7 +93,7 @@ circus_status HostTable::run(std::string_view callback, const std::function<circ
                              std::string& why) {
     error_.clear();
     const circus_status status = meter_.run(callback, function);
-    if (status < 0) meter_.error();
+    if (status < 0 && status != CIRCUS_E_AGAIN) meter_.error();
     why = std::exchange(error_, {});
     if (why.empty() && status < 0) why = status_words(status);
     return status;
@@ -180,6 +181,18 @@ void HostTable::invoke(circus_hook_fn function, std::string what, std::string po
         true);
 }
 
+void HostTable::open_sink(circus_id offer, SinkId sink, std::string options) {
+    queue(offer, [this, offer, sink, options = std::move(options)] { sinks_.open(offer, sink, options); });
+}
+
+void HostTable::write_sink(SinkId sink, std::vector<stream::Chunk> batch) {
+    queue(0, [this, sink, batch = std::move(batch)] { sinks_.write(sink, batch); });
+}
+
+void HostTable::close_sink(SinkId sink) {
+    queue(0, [this, sink] { sinks_.close(sink); });
+}
+
 void HostTable::call_hook(circus_hook_fn function, void* user, const std::string& what, const HookText& text,
                           const Answered& answered) {
     circus_hook_call call{};
@@ -204,6 +217,8 @@ std::string HostTable::Registration::text() const {
             return cat("command ", name);
         case Kind::Hook:
             return cat("hook ", name);
+        case Kind::Sink:
+            return cat("class of streams ", name);
         case Kind::Timer:
             return "timer";
         case Kind::Fd:
@@ -236,6 +251,8 @@ std::optional<Declared> HostTable::declared_as(Kind kind) {
             return Declared::Command;
         case Kind::Hook:
             return Declared::Hook;
+        case Kind::Sink:
+            return Declared::Sink;
         case Kind::Timer:
         case Kind::Fd:
             break;
@@ -251,6 +268,7 @@ circus_status HostTable::cancel(circus_id id) {
 
 void HostTable::forget(circus_id id) {
     const auto at = registrations_.find(id);
+    if (at->second.kind == Kind::Sink) sinks_.withdraw(id);
     if (const auto declared = declared_as(at->second.kind)) backend_.retract(*declared, id);
     registrations_.erase(at);
 }

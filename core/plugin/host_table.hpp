@@ -30,6 +30,7 @@
 #include "loop/poll.hpp"
 #include "loop/timer.hpp"
 #include "plugin/backend.hpp"
+#include "plugin/host_sinks.hpp"
 #include "plugin/meter.hpp"
 
 namespace circus::plugin {
@@ -77,6 +78,10 @@ class HostTable {
     void invoke_hook(circus_id hook, std::string point, std::string watcher, std::string args,
                      Answered answered);
 
+    void open_sink(circus_id offer, SinkId sink, std::string options);
+    void write_sink(SinkId sink, std::vector<stream::Chunk> batch);
+    void close_sink(SinkId sink);
+
     // A function of a library of hooks, which registers nothing.
     void invoke(circus_hook_fn function, std::string what, std::string point, std::string watcher,
                 std::string args, Answered answered);
@@ -89,7 +94,7 @@ class HostTable {
 
   private:
     friend struct HostFunctions;
-    enum class Kind { Event, Command, Hook, Timer, Fd };
+    enum class Kind { Event, Command, Hook, Sink, Timer, Fd };
     struct Registration {
         Kind kind = Kind::Event;
         std::string name;
@@ -150,6 +155,7 @@ class HostTable {
     std::string error_;
     std::map<circus_id, Registration> registrations_;
     circus_id last_id_ = 0;
+    HostSinks sinks_;
     std::deque<Delivery> queue_;
     std::size_t events_waiting_ = 0;
     std::uint64_t events_dropped_ = 0;

@@ -78,11 +78,13 @@ void IsolatedRunner::stop(Milliseconds deadline) {
     arbiter_.remove(*watcher, false, [this](const Result<supervise::OpResult>&) { end(failure_); });
 }
 
-void IsolatedRunner::say(std::string text) {
-    if (!connected_ || router_.send(token_, std::move(text))) return;
+bool IsolatedRunner::say(std::string text, std::string bytes) {
+    if (!connected_) return false;
+    if (router_.send(token_, std::move(text), std::move(bytes))) return true;
     if (lost_++ == 0)
         log::error(
             cat("plugin ", config_.name, " misbehaving: it does not keep up: messages to it are dropped"));
+    return false;
 }
 
 // ---- its process ----
@@ -98,7 +100,7 @@ void IsolatedRunner::on_hello() {
 void IsolatedRunner::make_declarations() {
     declarations_.emplace(
         board_, serial_, config_.name,
-        Declarations::Sinks{
+        Declarations::Ways{
             [this](circus_id id, const bus::Event& event) {
                 say(frame({{"m", "event"}, {"id", id}, {"topic", event.topic}}, "payload", event.payload));
             },
@@ -106,7 +108,8 @@ void IsolatedRunner::make_declarations() {
                 const std::uint64_t token = owe(cat("command ", id), std::move(answered));
                 say(frame({{"m", "invoke"}, {"token", token}, {"id", id}, {"kind", Declared::Command}},
                           "properties", properties));
-            }});
+            }},
+        static_cast<SinkPort&>(*this));
 }
 
 void IsolatedRunner::on_process_event(const bus::Event& event) {
@@ -158,6 +161,16 @@ void IsolatedRunner::on_message(const Json& message) {
                     earlier_.time + std::chrono::nanoseconds(message.at("ns").get<long long>())};
     } else if (what == "started") {
         if (phase_ == Phase::Starting) phase_ = Phase::Running;
+    } else if (what == "opened") {
+        declarations_->stream_classes().opened(message.at("sink").get<SinkId>(),
+                                               message.at("status").get<circus_status>(),
+                                               message.at("why").get<std::string>());
+    } else if (what == "took") {
+        declarations_->stream_classes().took(
+            message.at("sink").get<SinkId>(), message.at("count").get<std::size_t>(),
+            message.at("status").get<circus_status>(), message.at("why").get<std::string>());
+    } else if (what == "ready") {
+        declarations_->stream_classes().ready(message.at("sink").get<SinkId>());
     } else if (what == "refused") {
         refusal_ = message.at("why").get<std::string>();
     } else if (what == "bye") {
@@ -239,6 +252,21 @@ void IsolatedRunner::ask(circus_id hook, const supervise::HookCall& call, superv
                {"hook", call.hook},
                {"watcher", call.watcher}},
               "args", call.args));
+}
+
+// ---- sinks ----
+
+bool IsolatedRunner::open_sink(circus_id offer, SinkId sink, const std::string& options) {
+    return say(frame({{"m", "open"}, {"id", offer}, {"sink", sink}}, "options", options));
+}
+
+bool IsolatedRunner::write_sink(SinkId sink, std::vector<stream::Chunk> batch) {
+    auto [text, bytes] = chunks_frame(sink, batch);
+    return say(std::move(text), std::move(bytes));
+}
+
+void IsolatedRunner::close_sink(SinkId sink) {
+    say(frame({{"m", "close"}, {"sink", sink}}));
 }
 
 // Nothing waits here; what others have set of gauges is told.

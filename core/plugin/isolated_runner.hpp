@@ -24,7 +24,10 @@
 
 namespace circus::plugin {
 
-class IsolatedRunner final : public Runner, private PrivateRouter::Client, private HookTarget {
+class IsolatedRunner final : public Runner,
+                             private PrivateRouter::Client,
+                             private HookTarget,
+                             private SinkPort {
   public:
     // `program`: the file of circus-plugin.
     IsolatedRunner(loop::Loop& loop, Switchboard& board, PrivateRouter& router, supervise::Arbiter& arbiter,
@@ -59,7 +62,11 @@ class IsolatedRunner final : public Runner, private PrivateRouter::Client, priva
     void watch_deadlines();
     void on_deadline();
     void ask(circus_id hook, const supervise::HookCall& call, supervise::HookAnswered answered) override;
-    void say(std::string frame);
+    bool open_sink(circus_id offer, SinkId sink, const std::string& options) override;
+    bool write_sink(SinkId sink, std::vector<stream::Chunk> batch) override;
+    void close_sink(SinkId sink) override;
+    // False: there is nobody, or it does not keep up.
+    bool say(std::string frame, std::string bytes = {});
     void make_declarations();
 
     Switchboard& board_;

@@ -27,8 +27,13 @@ std::string text_in(const Json& object, const char* name) {
 
 }  // namespace
 
-Declarations::Declarations(Switchboard& board, Switchboard::Serial serial, std::string plugin, Sinks sinks)
-    : board_(board), serial_(serial), plugin_(std::move(plugin)), sinks_(std::move(sinks)) {}
+Declarations::Declarations(Switchboard& board, Switchboard::Serial serial, std::string plugin, Ways ways,
+                           SinkPort& sinks)
+    : board_(board),
+      serial_(serial),
+      plugin_(std::move(plugin)),
+      ways_(std::move(ways)),
+      stream_classes_(board.services().loop, board.services().streams, sinks) {}
 
 Declarations::~Declarations() {
     while (!events_.empty()) remove(Declared::Event, events_.begin()->first);
@@ -41,14 +46,14 @@ circus_status Declarations::add(Declared kind, const std::string& name, const st
     switch (kind) {
         case Declared::Event:
             events_[id] = board_.services().bus.subscribe(
-                name, [this, id](const bus::Event& event) { sinks_.event(id, event); });
+                name, [this, id](const bus::Event& event) { ways_.event(id, event); });
             return CIRCUS_OK;
         case Declared::Command:
             return add_command(name, detail, id, why);
         case Declared::Hook:
             return add_hook(name, detail, id, why);
         case Declared::Sink:
-            break;
+            return stream_classes_.offer(id, name, why);
     }
     return CIRCUS_E_UNSUPPORTED;
 }
@@ -63,10 +68,10 @@ circus_status Declarations::add_command(const std::string& name, const std::stri
         text_in(texts, "help"),
         text_in(texts, "arguments"),
         [this, id](const Json& properties, control::CommandRegistry::Answered answered) {
-            sinks_.command(id, properties.dump(-1, ' ', false, Json::error_handler_t::replace),
-                           [answered = std::move(answered)](circus_status status, const std::string& json) {
-                               answered(command_answer(status, json));
-                           });
+            ways_.command(id, properties.dump(-1, ' ', false, Json::error_handler_t::replace),
+                          [answered = std::move(answered)](circus_status status, const std::string& json) {
+                              answered(command_answer(status, json));
+                          });
         }};
     const Status added = board_.registry().add(std::move(entry));
     if (!added) {
@@ -109,6 +114,7 @@ void Declarations::remove(Declared kind, circus_id id) {
             }
             return;
         case Declared::Sink:
+            stream_classes_.withdraw(id);
             return;
     }
 }
@@ -124,7 +130,8 @@ LocalBackend::LocalBackend(Switchboard& board, const std::string& plugin)
           {[this](circus_id id, const bus::Event& event) { host_->event(id, event.topic, event.payload); },
            [this](circus_id id, std::string properties, HostTable::Answered answered) {
                host_->invoke_command(id, std::move(properties), std::move(answered));
-           }}) {}
+           }},
+          *this) {}
 
 LocalBackend::~LocalBackend() {
     board_.leave(serial_);
@@ -155,6 +162,32 @@ std::optional<Backend::Gauge> LocalBackend::gauge(const std::string& watcher, co
     const auto found = board_.services().gauges.get(watcher, name);
     if (!found) return std::nullopt;
     return Gauge{found->value, Monotonic::now() - found->set};
+}
+
+void LocalBackend::sink_opened(SinkId sink, circus_status status, const std::string& why) {
+    declarations_.stream_classes().opened(sink, status, why);
+}
+
+void LocalBackend::sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) {
+    declarations_.stream_classes().took(sink, count, status, why);
+}
+
+void LocalBackend::sink_ready(SinkId sink) {
+    declarations_.stream_classes().ready(sink);
+}
+
+bool LocalBackend::open_sink(circus_id offer, SinkId sink, const std::string& options) {
+    host_->open_sink(offer, sink, options);
+    return true;
+}
+
+bool LocalBackend::write_sink(SinkId sink, std::vector<stream::Chunk> batch) {
+    host_->write_sink(sink, std::move(batch));
+    return true;
+}
+
+void LocalBackend::close_sink(SinkId sink) {
+    host_->close_sink(sink);
 }
 
 void LocalBackend::log(log::Level level, const std::string& line) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "plugin/host_table.hpp"
+#include "plugin/stream_classes.hpp"
 #include "plugin/switchboard.hpp"
 
 namespace circus::plugin {
@@ -14,11 +15,12 @@ namespace circus::plugin {
 class Declarations {
   public:
     // How the declared thing reaches the plugin.
-    struct Sinks {
+    struct Ways {
         std::function<void(circus_id, const bus::Event&)> event;
         std::function<void(circus_id, std::string properties, HostTable::Answered)> command;
     };
-    Declarations(Switchboard& board, Switchboard::Serial serial, std::string plugin, Sinks sinks);
+    Declarations(Switchboard& board, Switchboard::Serial serial, std::string plugin, Ways ways,
+                 SinkPort& sinks);
     ~Declarations();
     Declarations(const Declarations&) = delete;
     Declarations& operator=(const Declarations&) = delete;
@@ -26,6 +28,7 @@ class Declarations {
     circus_status add(Declared kind, const std::string& name, const std::string& detail, circus_id id,
                       std::string& why);
     void remove(Declared kind, circus_id id);
+    StreamClasses& stream_classes() { return stream_classes_; }
 
   private:
     circus_status add_command(const std::string& name, const std::string& help, circus_id id,
@@ -36,13 +39,14 @@ class Declarations {
     Switchboard& board_;
     const Switchboard::Serial serial_;
     const std::string plugin_;
-    const Sinks sinks_;
+    const Ways ways_;
     std::map<circus_id, bus::Bus::SubscriptionId> events_;
     std::map<circus_id, std::string> commands_;
     std::map<circus_id, supervise::HookRegistry::Id> hooks_;
+    StreamClasses stream_classes_;
 };
 
-class LocalBackend final : public Backend, private HookTarget {
+class LocalBackend final : public Backend, private HookTarget, private SinkPort {
   public:
     LocalBackend(Switchboard& board, const std::string& plugin);
     ~LocalBackend() override;
@@ -56,10 +60,16 @@ class LocalBackend final : public Backend, private HookTarget {
     void retract(Declared kind, circus_id id) override;
     void set_gauge(const std::string& watcher, const std::string& name, double value) override;
     std::optional<Gauge> gauge(const std::string& watcher, const std::string& name) override;
+    void sink_opened(SinkId sink, circus_status status, const std::string& why) override;
+    void sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) override;
+    void sink_ready(SinkId sink) override;
     void log(log::Level level, const std::string& line) override;
 
   private:
     void ask(circus_id hook, const supervise::HookCall& call, supervise::HookAnswered answered) override;
+    bool open_sink(circus_id offer, SinkId sink, const std::string& options) override;
+    bool write_sink(SinkId sink, std::vector<stream::Chunk> batch) override;
+    void close_sink(SinkId sink) override;
 
     Switchboard& board_;
     const std::string plugin_;

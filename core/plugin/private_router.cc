@@ -84,10 +84,12 @@ void PrivateRouter::forget_peer(const std::string& token) {
     at->second.identity.clear();
 }
 
-bool PrivateRouter::send(const std::string& token, std::string text) {
+bool PrivateRouter::send(const std::string& token, std::string text, std::string bytes) {
     const auto at = clients_.find(token);
     if (at == clients_.end() || at->second.identity.empty()) return false;
-    return pump_->send({at->second.identity, std::move(text)});
+    loop::Frames frames{at->second.identity, std::move(text)};
+    if (!bytes.empty()) frames.push_back(std::move(bytes));
+    return pump_->send(frames);
 }
 
 void PrivateRouter::receive(const std::string& identity, const std::string& text) {

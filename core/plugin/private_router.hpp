@@ -34,8 +34,9 @@ class PrivateRouter {
     // A fresh token for a client.
     std::string enter(Client& client);
     void leave(const std::string& token);
-    // False: not connected, or its queue is full.
-    bool send(const std::string& token, std::string frame);
+    // `bytes`, if there are any, go along as a frame of their own. False: not connected, or its queue is
+    // full.
+    bool send(const std::string& token, std::string frame, std::string bytes = {});
 
   private:
     struct Entry {

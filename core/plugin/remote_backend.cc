@@ -28,7 +28,8 @@ Result<std::unique_ptr<RemoteBackend>> RemoteBackend::connect(loop::Loop& loop, 
     std::unique_ptr<RemoteBackend> backend(new RemoteBackend(loop));
     auto pump = loop::ZmqPump::make(loop, context, loop::ZmqPump::Kind::Dealer, pump_options(),
                                     [self = backend.get()](loop::Frames&& frames) {
-                                        if (frames.size() == 1) self->receive(frames[0]);
+                                        if (frames.size() == 1 || frames.size() == 2)
+                                            self->receive(frames[0], frames.size() == 2 ? frames[1] : "");
                                     });
     if (!pump) return pump.error();
     if (const Status connected = pump->connect(endpoint); !connected) return connected.error();
@@ -92,7 +93,19 @@ void RemoteBackend::log(log::Level level, const std::string& line) {
     send(frame({{"m", "log"}, {"level", level}, {"line", line}}));
 }
 
-void RemoteBackend::receive(const std::string& text) {
+void RemoteBackend::sink_opened(SinkId sink, circus_status status, const std::string& why) {
+    send(frame({{"m", "opened"}, {"sink", sink}, {"status", status}, {"why", why}}));
+}
+
+void RemoteBackend::sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) {
+    send(frame({{"m", "took"}, {"sink", sink}, {"count", count}, {"status", status}, {"why", why}}));
+}
+
+void RemoteBackend::sink_ready(SinkId sink) {
+    send(frame({{"m", "ready"}, {"sink", sink}}));
+}
+
+void RemoteBackend::receive(const std::string& text, const std::string& bytes) {
     const Json message = parse_frame(text);
     if (!message.is_object()) return;
     const auto& what = message["m"].get_ref<const std::string&>();
@@ -100,6 +113,14 @@ void RemoteBackend::receive(const std::string& text) {
         if (host_) host_->event(message["id"], message["topic"], dump(message["payload"]));
     } else if (what == "invoke") {
         if (host_) on_invoke(message);
+    } else if (what == "open") {
+        if (host_)
+            host_->open_sink(message["id"].get<circus_id>(), message["sink"].get<SinkId>(),
+                             dump(message["options"]));
+    } else if (what == "chunks") {
+        if (host_) host_->write_sink(message["sink"].get<SinkId>(), chunks_of(message, bytes));
+    } else if (what == "close") {
+        if (host_) host_->close_sink(message["sink"].get<SinkId>());
     } else if (what == "reply") {
         auto waiting = replies_.extract(message["id"].get<std::uint64_t>());
         if (!waiting.empty())

@@ -50,11 +50,14 @@ class RemoteBackend final : public Backend {
     void retract(Declared kind, circus_id id) override;
     void set_gauge(const std::string& watcher, const std::string& name, double value) override;
     std::optional<Gauge> gauge(const std::string& watcher, const std::string& name) override;
+    void sink_opened(SinkId sink, circus_status status, const std::string& why) override;
+    void sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) override;
+    void sink_ready(SinkId sink) override;
     void log(log::Level level, const std::string& line) override;
 
   private:
     explicit RemoteBackend(loop::Loop& loop);
-    void receive(const std::string& frame);
+    void receive(const std::string& frame, const std::string& bytes);
     void on_invoke(const Json& message);
 
     const std::thread::id thread_ = std::this_thread::get_id();

@@ -15,6 +15,7 @@ using supervise::HookVerdict;
 
 HookAnswer hook_answer(circus_status status, const std::string& json) {
     if (status == CIRCUS_OK) return {HookVerdict::Ok, json};
+    if (status == CIRCUS_E_AGAIN) return {HookVerdict::Retry, reason_of(status, json)};
     if (status != CIRCUS_DENY) return {HookVerdict::Error, reason_of(status, json)};
     const Json answer = Json::parse(json, nullptr, false);
     const bool retry = answer.is_object() && answer.contains("retry") && answer["retry"] == true;

@@ -16,8 +16,10 @@
 #include "base/json.hpp"
 #include "bus/bus.hpp"
 #include "control/controller.hpp"
+#include "loop/loop.hpp"
 #include "plugin/backend.hpp"
 #include "plugin/gauges.hpp"
+#include "stream/streams.hpp"
 #include "supervise/hooks.hpp"
 
 namespace circus::plugin {
@@ -29,7 +31,8 @@ class HookTarget {
     virtual void ask(circus_id hook, const supervise::HookCall& call, supervise::HookAnswered answered) = 0;
 };
 
-// A plugin's answer to a hook as supervise has it. DENY with {"retry": true} asks for another try.
+// A plugin's answer to a hook as supervise has it. CIRCUS_E_AGAIN, or DENY with {"retry":
+// true}, asks for another try.
 supervise::HookAnswer hook_answer(circus_status status, const std::string& json);
 // A plugin's answer to a command as a client gets it.
 Result<Json> command_answer(circus_status status, const std::string& json);
@@ -42,6 +45,8 @@ class Switchboard {
         supervise::HookRegistry& hooks;
         Gauges& gauges;
         const Clock& clock;
+        loop::Loop& loop;
+        stream::Streams& streams;
     };
     explicit Switchboard(const Services& services) : services_(services) {}
 

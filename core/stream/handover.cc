@@ -1,5 +1,6 @@
 #include "stream/handover.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <utility>
@@ -11,6 +12,9 @@ namespace circus::stream {
 namespace {
 // Beyond this the pipes wait; below it they are read again.
 constexpr std::size_t kEnough = 128 * 1024;
+// So long nobody is told that nobody takes the lines, unless some are lost: who offers the class may be on
+// its way, as with the daemon's start or when it is restarted.
+constexpr Milliseconds kGrace{1000};
 }  // namespace
 
 // ---- the loop's side ----
@@ -38,6 +42,16 @@ bool Handover::is_over() {
     return is_over_ && chunks_.empty();
 }
 
+bool Handover::has_chunks() {
+    const std::lock_guard lock(mutex_);
+    return !chunks_.empty();
+}
+
+bool Handover::has_reason() {
+    const std::lock_guard lock(mutex_);
+    return !reason_.empty();
+}
+
 void Handover::take_everything() {
     const std::lock_guard lock(mutex_);
     takes_everything_ = true;
@@ -52,7 +66,7 @@ HandoverSink::HandoverSink(std::shared_ptr<Handover> handover, int wake, Report 
     const std::lock_guard lock(handover_->mutex_);
     handover_->wake_.reset(fcntl(wake, F_DUPFD_CLOEXEC, 0));
     handover_->is_over_ = false;
-    if (!handover_->reason_.empty()) absent_.begin(report_, target_, handover_->reason_);
+    if (!handover_->reason_.empty()) absent_from_ = Monotonic::now() + kGrace;
 }
 
 HandoverSink::~HandoverSink() {
@@ -82,6 +96,7 @@ void HandoverSink::write(PipeId owner, std::string_view first, std::string_view 
         // What a ready sink is given it takes, whatever the size.
         if (!handover_->takes_everything_ && handover_->bytes_ >= kEnough &&
             handover_->bytes_ + total > kMaxBacklog) {
+            if (!handover_->reason_.empty()) absent_.begin(report_, target_, handover_->reason_);
             Condition& condition = absent_.is_active() ? absent_ : slow_;
             condition.begin(report_, target_, cat(target_, " does not take lines fast enough"));
             condition.lose(total);
@@ -97,15 +112,22 @@ void HandoverSink::write(PipeId owner, std::string_view first, std::string_view 
 }
 
 std::optional<TimePoint> HandoverSink::next_time() const {
-    return slow_.is_active() ? std::optional(slow_.calm_at()) : std::nullopt;
+    if (slow_.is_active()) return absent_from_ ? std::min(*absent_from_, slow_.calm_at()) : slow_.calm_at();
+    return absent_from_;
 }
 
 void HandoverSink::resume(TimePoint now) {
     const std::lock_guard lock(handover_->mutex_);
-    if (handover_->reason_.empty())
+    if (handover_->reason_.empty()) {
+        absent_from_.reset();
         absent_.end(report_, target_);
-    else
-        absent_.begin(report_, target_, handover_->reason_);
+    } else if (!absent_.is_active()) {
+        if (!absent_from_) absent_from_ = now + kGrace;
+        if (now >= *absent_from_) {
+            absent_from_.reset();
+            absent_.begin(report_, target_, handover_->reason_);
+        }
+    }
     if (now >= slow_.calm_at()) slow_.end(report_, target_);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,7 +31,9 @@ class Handover {
     void passed(std::size_t bytes);       // on to the LoopSink
     void set_reason(std::string nobody);  // why nobody takes them; empty: somebody does
     bool is_over();                       // the pump's side is gone, and nothing is left in it
-    void take_everything();               // from now on, whatever the size: it is about to end
+    bool has_chunks();
+    bool has_reason();       // of set_reason()
+    void take_everything();  // from now on, whatever the size: it is about to end
 
   private:
     friend class HandoverSink;
@@ -73,6 +76,7 @@ class HandoverSink final : public Sink {
     const std::string target_;
     std::unordered_map<PipeId, pid_t> pids_;
     Condition absent_, slow_;
+    std::optional<TimePoint> absent_from_;  // when it is told that nobody takes the lines
 };
 
 }  // namespace circus::stream

@@ -29,8 +29,9 @@ struct Chunk {
 class LoopSink {
   public:
     virtual ~LoopSink() = default;
-    // Takes some or all of them, from the first on, and says how many. When it took fewer, Streams::ready()
-    // brings the others.
+    // Takes some or all of them, from the first on, and says how many; also a last time when its class is
+    // withdrawn. When it took fewer, Streams::ready() brings the others, from the first that it did not take
+    // on.
     virtual std::size_t write(std::span<const Chunk> chunks) = 0;
 };
 

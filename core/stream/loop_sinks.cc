@@ -25,10 +25,16 @@ void LoopSinks::withdraw(const std::string& class_name) {
 
 void LoopSinks::connect(Entry& entry) {
     const StreamSpec& spec = entry.handover->spec();
+    give(entry);  // what it took and has not said yet is not for the next one
     entry.sink.reset();
     const auto at = classes_.find(spec.class_name);
-    if (at == classes_.end())
-        return entry.handover->set_reason(cat("nobody offers the class ", spec.class_name, " at the moment"));
+    if (at == classes_.end()) {
+        std::vector<std::string> names;
+        for (const auto& each : classes_) names.push_back(each.first);
+        const auto near = did_you_mean(spec.class_name, names);
+        return entry.handover->set_reason(cat("nobody offers the class ", spec.class_name, " at the moment",
+                                              near ? cat("; did you mean ", *near, "?") : std::string()));
+    }
     auto opened = at->second->open(spec);
     if (!opened) return entry.handover->set_reason(opened.error().text);
     entry.sink = std::move(*opened);
@@ -57,6 +63,18 @@ void LoopSinks::post(const std::string& key) {
 void LoopSinks::ready(const LoopSink& sink) {
     for (const auto& [key, entry] : entries_)
         if (entry.sink.get() == &sink) post(key);
+}
+
+void LoopSinks::trouble(const LoopSink& sink, const std::string& why) {
+    for (const auto& [key, entry] : entries_)
+        if (entry.sink.get() == &sink) entry.handover->set_reason(why);
+}
+
+bool LoopSinks::is_delivered() const {
+    return std::all_of(entries_.begin(), entries_.end(), [](const auto& each) {
+        const Entry& entry = each.second;
+        return entry.handover->has_reason() || (entry.waiting.empty() && !entry.handover->has_chunks());
+    });
 }
 
 void LoopSinks::deliver(const std::string& key) {

@@ -23,6 +23,10 @@ class LoopSinks {
     // That of a stream; made where there is none.
     std::shared_ptr<Handover> handover_of(const StreamSpec& spec);
     void ready(const LoopSink& sink);
+    // Why a sink takes nothing at the moment; empty: it does again.
+    void trouble(const LoopSink& sink, const std::string& why);
+    // Nothing is on its way to a sink that takes it.
+    bool is_delivered() const;
 
     // The pump is about to end: it must not wait for the loop, which waits for it.
     void prepare_for_the_end();

@@ -78,6 +78,11 @@ class Streams {
     void offer(const std::string& class_name, LoopSinkClass& sinks) { loop_sinks_.offer(class_name, sinks); }
     void withdraw(const std::string& class_name) { loop_sinks_.withdraw(class_name); }
     void ready(const LoopSink& sink) { loop_sinks_.ready(sink); }  // it takes more; nothing is called inside
+    // It takes nothing and says why, or (empty) takes lines again. As with every sink in trouble no worker
+    // waits.
+    void trouble(const LoopSink& sink, const std::string& why) { loop_sinks_.trouble(sink, why); }
+    // Of what workers have written nothing is on its way to a class that takes it.
+    bool is_delivered() const { return loop_sinks_.is_delivered(); }
 
   private:
     using Source = std::pair<std::string, Channel>;  // a watcher's name and one of its two outputs

@@ -236,6 +236,16 @@ class Everything(PluginCase):
         self.client.ok("start", name="guarded", waiting=True)
         self.assertEqual(len(self.daemon.pids("guarded")), 1)
 
+    def test_AHookOfAPluginMayAskToBeAskedAgain(self):
+        self.client.ok("gate", again=True)
+        self.client.ok("add", name="guarded-later", cmd="sleep 100")
+        self.addCleanup(self.client.ok, "rm", name="guarded-later", waiting=True)
+        self.client.ok("start", name="guarded-later")
+        wait_until(lambda: self.client.ok("gate")["asked"].count("before_start guarded-later") >= 2)
+        self.assertEqual((self.daemon.status("guarded-later"), self.daemon.pids("guarded-later")), ("starting", []))
+        self.client.ok("gate", again=False, open=True)
+        self.daemon.wait_active("guarded-later", 1)
+
     def test_NothingIsMisbehaviour(self):
         self.assertNotIn("misbehaving", self.daemon.log())
 
@@ -252,7 +262,7 @@ TROUBLES = {
     "wrong_major": "version: found ABI 2.0, expected ABI 1.x",
     "short_size": "size: found 64 bytes, expected at least 88",
     "unknown_need": "needs: found circus.teleport/1, expected one of circus.commands/1, circus.hooks/1, "
-                    "circus.gauges/1, circus.fds/1",
+                    "circus.sinks/1, circus.gauges/1, circus.fds/1",
     "bad_options": 'options: found "colour" has the type "rainbow", expected a JSON object of {"type": boolean, '
                    'integer, number, string, strings or table, …}',
     "segfaults": "describe: found a crash while it was loaded, SIGSEGV, expected a library that can be loaded",
@@ -313,6 +323,17 @@ class Broken(PluginCase):
         self.wait_log("plugin throws: thrown by the timer", daemon)
         wait_until(lambda: self.plugin("throws", daemon)["errors"] >= 1)
         daemon.wait_active("web", 1)
+
+    def test_AWorkerThatDiesWhileAPluginSleepsIsReplaced(self):
+        daemon = self.run_daemon(broken(["sleeps"], self.isolate))
+        self.wait_state("sleeps", "active", daemon)
+        pid = daemon.wait_active("web", 1)[0]
+        sleeper = daemon.new_client()
+        sleeper.send('{"id": 1, "command": "nap"}')
+        kill_child(daemon.keeper, pid)
+        wait_until(lambda: daemon.pids("web") not in ([], [pid]), what=lambda: daemon.log_tail())
+        wait_until(lambda: self.plugin("sleeps", daemon)["slow"] == 1)
+        self.wait_log("plugin sleeps: command nap took ", daemon)
 
     def test_AnAnswerThatNeverComesMeetsItsDeadline(self):
         daemon = self.run_daemon(broken(["never_completes"], self.isolate))

@@ -1,6 +1,7 @@
 # The plugin layer: its libraries that are wrong in one way each, and tests that run in both modes.
 add_subdirectory(plugin/so)
 circus_test(plugin_host LINK circus_plugin)
+circus_test(plugin_sinks LINK circus_plugin)
 target_compile_definitions(plugin_host_test PRIVATE CIRCUS_TEST_PLUGINS="${CMAKE_BINARY_DIR}/tests/plugins")
 add_dependencies(plugin_host_test ticker greeter no_symbol hooks_good hooks_wrong_major)
 

@@ -1,6 +1,5 @@
 // The host table and the loader without circusd: a backend that remembers, real libraries.
 #include <cstddef>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -16,90 +15,13 @@
 #include "plugin/host_table.hpp"
 #include "plugin/instance.hpp"
 #include "plugin/loader.hpp"
+#include "plugin_host_fixture.hpp"
 
 namespace circus::plugin {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-class FakeBackend final : public Backend {
-  public:
-    void call(const std::string& command, const std::string&, Reply reply) override {
-        calls.push_back(command);
-        if (reply) replies.push_back(std::move(reply));
-    }
-    void publish(const std::string& topic, const std::string& json) override {
-        published.push_back(topic + " " + json);
-    }
-    circus_status declare(Declared, const std::string& name, const std::string&, circus_id id,
-                          std::string& why) override {
-        if (name == taken) {
-            why = "it is taken";
-            return CIRCUS_E_CONFLICT;
-        }
-        declared[id] = name;
-        return CIRCUS_OK;
-    }
-    void retract(Declared, circus_id id) override { declared.erase(id); }
-    void set_gauge(const std::string&, const std::string&, double) override {}
-    std::optional<Gauge> gauge(const std::string&, const std::string&) override { return std::nullopt; }
-    void log(log::Level, const std::string& line) override { lines.push_back(line); }
-
-    circus_id id_of(const std::string& name) const {
-        for (const auto& [id, each] : declared)
-            if (each == name) return id;
-        return 0;
-    }
-    std::string taken;
-    std::vector<std::string> calls, published, lines;
-    std::vector<Reply> replies;
-    std::map<circus_id, std::string> declared;
-};
-
-// What a plugin's callback is given.
-struct Seen {
-    const circus_host* host = nullptr;
-    std::vector<std::string> what;
-    circus_id to_cancel = 0;
-};
-void on_event(void* user, circus_str topic, circus_str) {
-    auto& seen = *static_cast<Seen*>(user);
-    seen.what.emplace_back(from_abi(topic));
-    if (seen.to_cancel) seen.host->cancel(seen.host, std::exchange(seen.to_cancel, 0));
-}
-void on_reply(void* user, circus_status status, circus_str) {
-    static_cast<Seen*>(user)->what.push_back(cat("reply ", status));
-}
-circus_status on_command(void* user, circus_str, circus_token token) {
-    auto& seen = *static_cast<Seen*>(user);
-    seen.host->complete(seen.host, token, CIRCUS_OK, to_abi("{\"n\": 1}"));
-    seen.what.push_back(cat("again ", seen.host->complete(seen.host, token, CIRCUS_OK, to_abi("{}"))));
-    return CIRCUS_PENDING;
-}
-
-class Host : public testing::Test {
-  protected:
-    void SetUp() override {
-        seen.host = table.raw();
-        table.open();
-    }
-    void turn() {
-        loop.run_once(false);
-        while (table.deliver(Monotonic::now() + Milliseconds(100))) {
-        }
-    }
-    circus_id subscribe(const char* glob) {
-        circus_id id = 0;
-        EXPECT_EQ(seen.host->subscribe(seen.host, to_abi(glob), on_event, &seen, &id), CIRCUS_OK);
-        return id;
-    }
-
-    loop::Loop loop;
-    FakeBackend backend;
-    HostTable table{loop, backend, "x"};
-    Seen seen;
-};
 
 TEST_F(Host, NothingIsCalledBackFromInsideACallAndTheOrderIsThatOfArrival) {
     const circus_id id = subscribe("a");
@@ -227,7 +149,8 @@ class Hooks : public testing::Test {
     bus::Bus bus{clock, {}};
     supervise::HookRegistry registry;
     Gauges gauges;
-    Switchboard board{{bus, registry, gauges, clock}};
+    stream::Streams streams{loop, {}};
+    Switchboard board{{bus, registry, gauges, clock, loop, streams}};
     HookLibraries libraries{loop, board};
 };
 
@@ -235,6 +158,7 @@ TEST_F(Hooks, AFunctionOfALibraryAnswersAtOnceOrLater) {
     EXPECT_EQ(ask("yes"), "ok {}");
     EXPECT_EQ(ask("no"), "deny it is raining");
     EXPECT_EQ(ask("again"), "retry not yet");
+    EXPECT_EQ(ask("again_by_status"), "retry the tide is out");
     EXPECT_EQ(ask("figures"), R"(ok {"requests": 7})");
 }
 

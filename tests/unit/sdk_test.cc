@@ -28,6 +28,7 @@ struct Scripted : Plugin {
     using Plugin::every;
     using Plugin::hook;
     using Plugin::on;
+    using Plugin::stream_class;
     using Plugin::watch;
     std::vector<Registration> kept;
 
@@ -238,13 +239,97 @@ TEST_F(SdkTest, AReplyThatNeverComesIsForgottenWithThePlugin) {
 TEST_F(SdkTest, AHookSaysNoOrLater) {
     Scripted::on_start = [](Scripted& self) {
         self.kept.push_back(self.hook("before_start", "web*", [](const HookCall& call, Deferred) {
+            if (call.watcher == "web3") return Verdict::Again;
             return call.watcher == "web1" ? Verdict::Deny : Verdict::Pending;
         }));
     };
     host.start();
     EXPECT_EQ(host.hook("before_start", "web1").status, CIRCUS_DENY);
     EXPECT_EQ(host.hook("before_start", "web2").status, CIRCUS_PENDING);
+    EXPECT_EQ(host.hook("before_start", "web3").status, CIRCUS_E_AGAIN);
     EXPECT_EQ(host.hook("before_start", "db").status, CIRCUS_OK);
+}
+
+// A sink with room for so many chunks.
+struct Bucket final : Sink {
+    Bucket(std::size_t chunks, std::string& into) : room(chunks), text(into) {}
+    ~Bucket() override { text += "closed"; }
+    std::size_t write(const std::vector<Chunk>& chunks) override {
+        std::size_t taken = 0;
+        for (; taken < chunks.size() && room > 0; ++taken, --room) {
+            if (chunks[taken].bytes == "poison") throw std::runtime_error("it is poisoned");
+            text += std::string(chunks[taken].watcher) + (chunks[taken].is_stderr ? "! " : " ") +
+                    std::string(chunks[taken].bytes);
+        }
+        return taken;
+    }
+    void empty() {
+        room = 1;
+        ready();
+    }
+    std::size_t room;
+    std::string& text;
+};
+
+struct SinkTest : SdkTest {
+    SinkTest() {
+        Scripted::on_start = [this](Scripted& self) {
+            self.kept.push_back(self.stream_class("BucketStream", [this](const Json& options) {
+                auto made = std::make_unique<Bucket>(options.at("room").get<std::size_t>(), text);
+                bucket = made.get();
+                return made;
+            }));
+        };
+    }
+    std::string text;
+    Bucket* bucket = nullptr;
+};
+
+TEST_F(SinkTest, WhatItDoesNotTakeComesAgainWhenItIsReady) {
+    host.start();
+    const auto sink = host.open_sink("BucketStream", {{"room", 1}});
+    ASSERT_EQ(sink.status, CIRCUS_OK);
+    auto written = host.write_sink(sink, {"a\n", "b\n"});
+    EXPECT_EQ(written.status, CIRCUS_E_AGAIN);
+    EXPECT_EQ(written.taken, 1u);
+    EXPECT_EQ(host.take_ready(sink), 0u);
+    std::thread([this] { bucket->empty(); }).join();
+    EXPECT_EQ(host.take_ready(sink), 1u);
+    written = host.write_sink(sink, {"b\n"}, "web", 1, true);
+    EXPECT_EQ(written.status, CIRCUS_OK);
+    EXPECT_EQ(text, "web a\nweb! b\n");
+    host.close_sink(sink);
+    EXPECT_EQ(text, "web a\nweb! b\nclosed");
+}
+
+TEST_F(SinkTest, WhatOpenOrWriteThrowsIsAStatusAndAText) {
+    host.start();
+    EXPECT_EQ(host.open_sink("BucketStream", {{"room", "many"}}).status, CIRCUS_E_EXCEPTION);
+    const auto sink = host.open_sink("BucketStream", {{"room", 3}});
+    EXPECT_EQ(host.write_sink(sink, {"poison"}).status, CIRCUS_E_EXCEPTION);
+    EXPECT_EQ(host.error(), "it is poisoned");
+}
+
+TEST_F(SinkTest, SinksThatAreOpenEndWithThePlugin) {
+    host.start();
+    host.open_sink("BucketStream", {{"room", 3}});
+    host.stop();
+    EXPECT_EQ(text, "closed");
+    EXPECT_TRUE(host.take_problems().empty());
+}
+
+TEST_F(SinkTest, AClassMayGoWithItsSinksOpen) {
+    Scripted* plugin = nullptr;
+    const auto before = Scripted::on_start;
+    Scripted::on_start = [&](Scripted& self) {
+        plugin = &self;
+        before(self);
+    };
+    host.start();
+    host.open_sink("BucketStream", {{"room", 3}});
+    plugin->kept.clear();
+    EXPECT_EQ(text, "closed");
+    EXPECT_EQ(host.registrations(), 0u);
 }
 
 TEST_F(SdkTest, ATableThatIsShorterThanThePluginKnowsIsNotOffered) {

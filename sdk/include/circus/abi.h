@@ -23,13 +23,23 @@
  *
  * Tokens: exactly one answer each. A function that is given a token returns CIRCUS_PENDING when the answer
  * comes by complete(), which it may call at any time, also before it returns. Any other status is the answer,
- * without fields, and spends the token. A second answer is CIRCUS_E_INVALID and logged. One that never comes
- * meets a deadline: a hook fails after 10 s, a command is answered by an error after 10 s, a stop is over
- * after 5 s.
+ * without fields, and spends the token. A hook may answer CIRCUS_E_AGAIN at before_start and before_spawn: it
+ * is asked again after a while, and the watcher waits so long. A second answer is CIRCUS_E_INVALID and
+ * logged. One that never comes meets a deadline: a hook fails after 10 s, a command is answered by an error
+ * after 10 s, a stop is over after 5 s.
  *
  * Time: every callback runs on the loop and has 5 ms. A longer one is logged with the plugin's name. Slow
  * work goes to a thread of the plugin's own and comes back by post() or complete(). After stop the host
  * cancels every registration that is left and logs each as a leak.
+ *
+ * Sinks: circusd opens one for each stream of a watcher that names the class, writes to it and closes it when
+ * nobody writes there any more. write() gets the oldest chunks that wait, takes all of them (CIRCUS_OK) or
+ * the first *taken (CIRCUS_E_AGAIN), and the others come again after ready(); meanwhile the workers wait. Any
+ * other status: the sink has failed, it is closed, and open() is tried again each second. Once the class is
+ * cancelled no function is called for its sinks, close() neither: what they are made of is the plugin's to
+ * free. What was not taken waits, up to 512 KiB of it, for the next that offers the class. A plugin that has
+ * classes lists CIRCUS_EXT_SINKS in `needs`: by that circusd accepts their names in a configuration before it
+ * runs.
  *
  * JSON is UTF-8 text. An answer that is no success may say why: {"reason": "…"}.
  */
@@ -175,16 +185,19 @@ typedef struct circus_chunk {
 } circus_chunk;
 typedef struct circus_sink {
     uint32_t size, reserved;
+    /* [loop] `options_json`: what the stream's table has beside "class" and "on_slow". */
     circus_status (*open)(void* user, circus_str options_json, void** sink);
-    /* CIRCUS_E_AGAIN: ready() follows */
+    /* [loop] CIRCUS_E_AGAIN: ready() follows. */
     circus_status (*write)(void* sink, const circus_chunk*, size_t n, size_t* taken);
     void (*close)(void* sink);
 } circus_sink;
 typedef struct circus_ext_sinks {
     uint32_t size, reserved;
+    /* [loop] The table is copied. CIRCUS_E_CONFLICT: there is a class of that name. */
     circus_status (*add)(const circus_host*, circus_str class_name, const circus_sink*, void* user,
                          circus_id* out);
-    circus_status (*ready)(const circus_host*, void* sink); /* [any] */
+    /* [any] The sink, as open() gave it out, takes more. */
+    circus_status (*ready)(const circus_host*, void* sink);
 } circus_ext_sinks;
 
 #define CIRCUS_EXT_GAUGES "circus.gauges/1"

@@ -225,6 +225,8 @@ struct Box : std::enable_shared_from_this<Box> {
     void cancel() noexcept {
         if (const circus_id mine = std::exchange(id, 0)) host.raw()->cancel(host.raw(), mine);
     }
+    // The plugin has stopped, and nothing of it runs.
+    virtual void let_go() noexcept {}
     Host host;
     circus_id id = 0;  // 0: cancelled, or a one-shot that has run
 };
@@ -289,11 +291,47 @@ class Deferred {
 
 // What a command or a hook answers: fields now, or a Deferred that has been or will be completed.
 using Answer = std::variant<Json, Deferred>;
-enum class Verdict { Ok, Deny, Pending };  // Pending: by the Deferred that the hook was given
+// Pending: by the Deferred that the hook was given. Again: ask me again after a while (before_start and
+// before_spawn).
+enum class Verdict { Ok, Deny, Pending, Again };
 
 struct HookCall {
     std::string_view hook, watcher;
     Json args;
+};
+
+// Where the output of one watcher's stdout or stderr goes: what a class of streams is made of. Made when the
+// first worker of the watcher starts, destroyed when nobody writes there any more, with its Registration, or
+// right after the plugin's stop().
+class Sink {
+  public:
+    struct Chunk {
+        std::string_view watcher, bytes;  // whole lines of one process, or a piece of a very long one
+        std::int64_t pid = 0;
+        std::chrono::system_clock::time_point time{};
+        bool is_stderr = false;
+    };
+    virtual ~Sink() = default;
+    Sink() = default;
+    Sink(const Sink&) = delete;
+    Sink& operator=(const Sink&) = delete;
+
+    // Takes chunks from the first on and returns how many. When it took fewer than there are, the host comes
+    // again with the others after ready(), and the workers wait. It may throw: then it is closed, and another
+    // one is made after a second.
+    virtual std::size_t write(const std::vector<Chunk>& chunks) = 0;
+
+  protected:
+    // From any thread, until the sink is destroyed: its destructor joins its thread.
+    void ready() {
+        if (table_) table_->ready(host_, static_cast<void*>(this));
+    }
+
+  private:
+    friend class Plugin;
+    const circus_host* host_ = nullptr;
+    const circus_ext_sinks* table_ = nullptr;
+    detail::Box* class_ = nullptr;  // which owns it
 };
 
 class Plugin {
@@ -304,6 +342,8 @@ class Plugin {
     using CommandFn = std::function<Answer(const Json& properties, Deferred later)>;
     using HookFn = std::function<Verdict(const HookCall& call, Deferred later)>;
     using FdFn = std::function<void(std::uint32_t events)>;
+    // `options` are those of the stream's table that are the class's own.
+    using SinkFn = std::function<std::unique_ptr<Sink>(const Json& options)>;
 
     Plugin(Host host, Json config) : host_(host), config_(std::move(config)) { posts_.host = host.raw(); }
     virtual ~Plugin() = default;
@@ -343,7 +383,10 @@ class Plugin {
     void set_config(Json config) { config_ = std::move(config); }
     void end_registrations() noexcept {
         for (const auto& each : std::exchange(boxes_, {}))
-            if (const auto box = each.lock()) box->cancel();
+            if (const auto box = each.lock()) {
+                box->cancel();
+                box->let_go();
+            }
     }
 
   protected:
@@ -393,9 +436,17 @@ class Plugin {
                 const HookCall given{detail::from_abi(asked->hook), detail::from_abi(asked->watcher),
                                      detail::parse(asked->args_json)};
                 const Verdict verdict = self->function(given, Deferred(self->host, asked->answer));
-                return verdict == Verdict::Ok     ? CIRCUS_OK
-                       : verdict == Verdict::Deny ? CIRCUS_DENY
-                                                  : CIRCUS_PENDING;
+                switch (verdict) {
+                    case Verdict::Ok:
+                        return CIRCUS_OK;
+                    case Verdict::Deny:
+                        return CIRCUS_DENY;
+                    case Verdict::Again:
+                        return CIRCUS_E_AGAIN;
+                    case Verdict::Pending:
+                        break;
+                }
+                return CIRCUS_PENDING;
             });
         };
         return enter(
@@ -412,6 +463,16 @@ class Plugin {
             guard_task(self->host.raw(), [&] { self->function(ready); });
         };
         return enter(box, fds.watch(raw(), fd, events, call, box->user(), &box->id), "watch");
+    }
+
+    // A class of streams: `stdout_stream.class = "NAME"`. A plugin that offers some says CIRCUS_EXT_SINKS in
+    // its kNeeds: by that a configuration that names the class is known to be good before the plugin runs.
+    Registration stream_class(std::string_view name, SinkFn function) {
+        const auto& sinks = host_.need<circus_ext_sinks>(CIRCUS_EXT_SINKS);
+        auto box = std::make_shared<SinkClass>(host_, std::move(function), sinks);
+        static const circus_sink functions = {sizeof(circus_sink), 0, open_sink, write_sink, close_sink};
+        return enter(box, sinks.add(raw(), detail::to_abi(name), &functions, box->user(), &box->id),
+                     "stream_class");
     }
 
     // A command as a client sends it. `function` gets CIRCUS_OK or an error, and the client's answer; it may
@@ -440,6 +501,53 @@ class Plugin {
         Plugin* plugin;
         ReplyFn function;
     };
+
+    // Owns the sinks of its class.
+    struct SinkClass final : detail::Box {
+        SinkClass(Host h, SinkFn f, const circus_ext_sinks& t) : Box(h), function(std::move(f)), table(t) {}
+        void* user() noexcept { return static_cast<detail::Box*>(this); }
+        void let_go() noexcept override { open.clear(); }
+        SinkFn function;
+        const circus_ext_sinks& table;
+        std::map<const Sink*, std::unique_ptr<Sink>> open;
+    };
+    static circus_status open_sink(void* user, circus_str options, void** out) {
+        const auto self =
+            std::static_pointer_cast<SinkClass>(static_cast<detail::Box*>(user)->shared_from_this());
+        return guard(self->host.raw(), [&] {
+            auto sink = self->function(detail::parse(options));
+            if (!sink) throw Failure(CIRCUS_E_INVALID, "there is no sink");
+            sink->host_ = self->host.raw();
+            sink->table_ = &self->table;
+            sink->class_ = self.get();
+            *out = static_cast<void*>(sink.get());
+            self->open.emplace(sink.get(), std::move(sink));
+            return CIRCUS_OK;
+        });
+    }
+    static circus_status write_sink(void* sink, const circus_chunk* chunks, std::size_t n,
+                                    std::size_t* taken) {
+        auto& to = *static_cast<Sink*>(sink);
+        const auto keep = to.class_->shared_from_this();  // write() may end the registration
+        return guard(to.host_, [&] {
+            std::vector<Sink::Chunk> all;
+            all.reserve(n);
+            for (std::size_t i = 0; i < n; ++i)
+                all.push_back(
+                    {detail::from_abi(chunks[i].watcher), detail::from_abi(chunks[i].bytes), chunks[i].pid,
+                     std::chrono::system_clock::time_point(
+                         std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                             std::chrono::nanoseconds(static_cast<std::int64_t>(chunks[i].time_ns)))),
+                     chunks[i].stream == 2});
+            *taken = to.write(all);
+            return *taken < n ? CIRCUS_E_AGAIN : CIRCUS_OK;
+        });
+    }
+    static void close_sink(void* sink) {
+        auto& to = *static_cast<Sink*>(sink);
+        const auto keep = std::static_pointer_cast<SinkClass>(to.class_->shared_from_this());
+        guard_task(to.host_, [&] { keep->open.erase(&to); });
+    }
 
     const circus_host* raw() const noexcept { return host_.raw(); }
 

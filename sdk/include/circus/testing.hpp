@@ -267,6 +267,62 @@ class FakeHost {
             }
         return {CIRCUS_OK, nullptr};
     }
+    // Opens a sink of a class that the plugin offers, as for the first worker of a watcher. A negative
+    // status: error() has the text, and there is no sink.
+    struct Sink {
+        circus_status status = CIRCUS_E_NOT_FOUND;
+        void* handle = nullptr;
+        circus_id of = 0;
+    };
+    Sink open_sink(const std::string& class_name, const Json& options = Json::object()) {
+        for (const auto& [id, r] : registrations_)
+            if (r.kind == Kind::Sink && r.text == class_name) {
+                Sink sink{CIRCUS_OK, nullptr, id};
+                const std::string json = options.dump();
+                sink.status = run([&, r = r] { return r.sink.open(r.user, abi(json), &sink.handle); });
+                deliver();
+                return sink;
+            }
+        problem("open_sink(): the plugin does not offer " + class_name);
+        return {};
+    }
+    // What workers have written, a chunk each. How many were taken: all by CIRCUS_OK, fewer by
+    // CIRCUS_E_AGAIN.
+    struct Written {
+        circus_status status;
+        std::size_t taken;
+    };
+    Written write_sink(const Sink& sink, const std::vector<std::string>& texts,
+                       const std::string& watcher = "web", std::int64_t pid = 1, bool is_stderr = false) {
+        const auto at = registrations_.find(sink.of);
+        if (at == registrations_.end() || sink.status != CIRCUS_OK) {
+            problem("write_sink(): there is no such sink");
+            return {CIRCUS_E_NOT_FOUND, 0};
+        }
+        const Registration to = at->second;
+        const auto now = static_cast<std::uint64_t>(now_.load().count());
+        std::vector<circus_chunk> chunks;
+        for (const auto& each : texts)
+            chunks.push_back({abi(watcher), abi(each), pid, now, is_stderr ? 2 : 1, 0});
+        std::size_t taken = 0;
+        const circus_status status =
+            run([&] { return to.sink.write(sink.handle, chunks.data(), chunks.size(), &taken); });
+        if (taken > chunks.size() || status > CIRCUS_OK) problem("write: an answer that makes no sense");
+        deliver();
+        return {status, status == CIRCUS_OK ? chunks.size() : taken};
+    }
+    void close_sink(const Sink& sink) {
+        const auto at = registrations_.find(sink.of);
+        if (at == registrations_.end() || sink.status != CIRCUS_OK) return;
+        const Registration to = at->second;
+        to.sink.close(sink.handle);
+        deliver();
+    }
+    // How often the plugin has said since that the sink takes more.
+    std::size_t take_ready(const Sink& sink) {
+        const std::lock_guard lock(mutex_);
+        return std::erase(ready_, sink.handle);
+    }
     // The answer to the command or hook that was PENDING last.
     Answer answer() {
         deliver();
@@ -332,7 +388,7 @@ class FakeHost {
     const circus_host* raw() const { return &host_; }
 
   private:
-    enum class Kind { Event, Timer, Command, Hook, Fd };
+    enum class Kind { Event, Timer, Command, Hook, Fd, Sink };
     struct Registration {
         Kind kind;
         std::string text;  // glob, command, hook
@@ -343,12 +399,14 @@ class FakeHost {
         circus_command_fn command = nullptr;
         circus_hook_fn hook = nullptr;
         circus_fd_fn on_fd = nullptr;
+        circus_sink sink = {};
         std::chrono::nanoseconds due{}, repeat{};
         int fd = -1;
         std::uint32_t events = 0;
 
         std::string name() const {
-            static constexpr const char* kNames[] = {"subscription ", "", "command ", "hook ", "descriptor "};
+            static constexpr const char* kNames[] = {
+                "subscription ", "", "command ", "hook ", "descriptor ", "class of streams "};
             return kNames[static_cast<int>(kind)] + (kind == Kind::Fd ? std::to_string(fd) : text);
         }
     };
@@ -513,6 +571,28 @@ class FakeHost {
                                             r.user = user;
                                             return of(h).enter("fds.watch", std::move(r), out);
                                         }};
+        static const circus_ext_sinks sinks{
+            sizeof sinks, 0,
+            [](const circus_host* h, circus_str name, const circus_sink* functions, void* user,
+               circus_id* out) {
+                FakeHost& self = of(h);
+                if (!functions || !functions->open || !functions->write || !functions->close || name.len == 0)
+                    return CIRCUS_E_INVALID;
+                for (const auto& each : self.registrations_)
+                    if (each.second.kind == Kind::Sink && each.second.text == text(name))
+                        return CIRCUS_E_CONFLICT;
+                Registration r{Kind::Sink, text(name)};
+                r.sink = *functions;
+                r.user = user;
+                return self.enter("sinks.add", std::move(r), out);
+            },
+            [](const circus_host* h, void* sink) {
+                FakeHost& self = of(h);
+                const std::lock_guard lock(self.mutex_);
+                if (!self.alive_) return CIRCUS_E_INVALID;
+                self.ready_.push_back(sink);
+                return CIRCUS_OK;
+            }};
         static const circus_ext_gauges gauges{
             sizeof gauges, 0,
             [](const circus_host* h, circus_str watcher, circus_str name, double value) {
@@ -531,6 +611,7 @@ class FakeHost {
         if (id == CIRCUS_EXT_COMMANDS) return &commands;
         if (id == CIRCUS_EXT_HOOKS) return &hooks;
         if (id == CIRCUS_EXT_FDS) return &fds;
+        if (id == CIRCUS_EXT_SINKS) return &sinks;
         if (id == CIRCUS_EXT_GAUGES) return &gauges;
         return nullptr;
     }
@@ -555,6 +636,7 @@ class FakeHost {
     bool alive_ = false;
     std::vector<Line> lines_;
     std::vector<std::function<void()>> posted_;
+    std::vector<void*> ready_;  // sinks that said so
     circus_token last_token_ = 0;
     std::map<circus_token, std::string> owed_;
     std::map<circus_token, Answer> answers_;

@@ -1,7 +1,9 @@
 // Uses every part of the host once, so that a test sees each from outside, in either mode.
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -12,8 +14,50 @@ namespace {
 
 using circus::Json;
 
+// What its sinks have in common; the plugin says whether they take anything.
+class MemorySink;
+struct Memory {
+    std::set<MemorySink*> sinks;
+    bool is_shut = false, fails = false;
+    std::string text;
+    int opened = 0, closed = 0;
+    Json options;
+    std::vector<std::string> origins;  // "WATCHER PID STREAM" of each chunk, neighbours once
+};
+
+class MemorySink final : public circus::Sink {
+  public:
+    MemorySink(Memory& memory, const Json& options) : memory_(memory) {
+        if (memory.fails) throw std::runtime_error("there is no memory");
+        ++memory.opened;
+        memory.sinks.insert(this);
+        memory.options = options;
+    }
+    ~MemorySink() override {
+        ++memory_.closed;
+        memory_.sinks.erase(this);
+    }
+    std::size_t write(const std::vector<Chunk>& chunks) override {
+        if (memory_.fails) throw std::runtime_error("it is lost");
+        if (memory_.is_shut) return 0;
+        for (const Chunk& each : chunks) {
+            memory_.text += each.bytes;
+            auto origin = std::string(each.watcher) + " " + std::to_string(each.pid) +
+                          (each.is_stderr ? " stderr" : " stdout");
+            if (memory_.origins.empty() || memory_.origins.back() != origin)
+                memory_.origins.push_back(std::move(origin));
+        }
+        return chunks.size();
+    }
+    using Sink::ready;
+
+  private:
+    Memory& memory_;
+};
+
 class Everything final : public circus::Plugin {
   public:
+    static constexpr const char* kNeeds[] = {CIRCUS_EXT_SINKS, nullptr};
     using Plugin::Plugin;
 
     ~Everything() override {
@@ -108,13 +152,38 @@ class Everything final : public circus::Plugin {
         guard_ =
             hook("before_start", "guarded*", [this](const circus::HookCall& call, circus::Deferred later) {
                 asked_.push_back(std::string(call.hook) + " " + std::string(call.watcher));
+                if (again_) return circus::Verdict::Again;
                 if (open_) return circus::Verdict::Ok;
                 later.deny("the gate is shut");
                 return circus::Verdict::Pending;
             });
         add("gate", [this](const Json& props, circus::Deferred) {
             open_ = props.value("open", open_);
+            again_ = props.value("again", again_);
             return Json{{"asked", asked_}};
+        });
+        memory_class_ = stream_class("MemoryStream", [this](const Json& options) {
+            return std::make_unique<MemorySink>(memory_, options);
+        });
+        add("memory", [this](const Json& props, circus::Deferred) {
+            const bool was_shut = std::exchange(memory_.is_shut, props.value("shut", memory_.is_shut));
+            memory_.fails = props.value("fails", memory_.fails);
+            if (was_shut && !memory_.is_shut)
+                for (MemorySink* sink : memory_.sinks) sink->ready();
+            return Json{{"text", memory_.text},
+                        {"opened", memory_.opened},
+                        {"closed", memory_.closed},
+                        {"options", memory_.options},
+                        {"origins", memory_.origins}};
+        });
+        add("take_class", [this](const Json& props, circus::Deferred) {
+            try {
+                const auto taken = stream_class(props.at("name").get<std::string>(),
+                                                [](const Json&) { return std::unique_ptr<circus::Sink>(); });
+                return Json{{"taken", true}};
+            } catch (const circus::Failure& failure) {
+                return Json{{"taken", false}, {"code", failure.status()}, {"why", failure.what()}};
+            }
         });
         flood_ = on("flood.drop", [this](std::string_view, const Json& event) {
             in_order_ = in_order_ && event.at("n") == events_;
@@ -150,11 +219,13 @@ class Everything final : public circus::Plugin {
     std::array<int, 2> pipe_{-1, -1};
     std::thread thread_;
     std::vector<circus::Registration> commands_;
-    bool open_ = false;
+    bool open_ = false, again_ = false;
     std::vector<std::string> asked_;
     int left_ = 0;
     std::vector<std::int64_t> samples_;
     std::optional<circus::Deferred> measured_;
+    Memory memory_;
+    circus::Registration memory_class_;
     circus::Registration flood_, tick_, readable_, probe_, guard_, pour_;
 };
 

@@ -41,3 +41,11 @@ circus_status figures(void* user, const circus_hook_call* call) {
     host->complete(host, call->answer, CIRCUS_OK, text("{\"requests\": 7}"));
     return CIRCUS_PENDING;
 }
+
+CIRCUS_EXPORT circus_status again_by_status(void* user, const circus_hook_call* call);
+circus_status again_by_status(void* user, const circus_hook_call* call) {
+    const circus_host* host = user;
+    (void)call;
+    host->set_error(host, text("the tide is out"));
+    return CIRCUS_E_AGAIN;
+}

@@ -1,0 +1,34 @@
+// Classes of streams that are not circusd's own, as the configuration knows them beside offer_stream_class()
+// and withdraw_stream_class() of option_table.hpp.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace circus::config {
+
+// A PluginCatalog that knows which libraries offer classes (which ones is known once they run) is one of
+// these as well.
+class StreamClassCatalog {
+  public:
+    virtual ~StreamClassCatalog() = default;
+    // Of a file that find() has found.
+    virtual bool has_stream_classes(const std::string& file) const = 0;
+};
+
+bool is_stream_class(std::string_view name);  // circusd's own, or offered at the moment
+
+// While one lives and `some`, a class that nobody offers yet is taken for one that will be: a configuration
+// is read before its plugins run. For the thread that it lives in.
+class ExpectStreamClasses {
+  public:
+    explicit ExpectStreamClasses(bool some);
+    ~ExpectStreamClasses();
+    ExpectStreamClasses(const ExpectStreamClasses&) = delete;
+    ExpectStreamClasses& operator=(const ExpectStreamClasses&) = delete;
+
+  private:
+    const bool before_;
+};
+
+}  // namespace circus::config
