@@ -8,8 +8,10 @@ foreach(plugin watchdog command_reloader)
 endforeach()
 
 # Against circusd and real processes, in both modes.
-add_test(NAME contract_shipped_plugins
-    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_shipped_plugins.py)
-set_tests_properties(contract_shipped_plugins PROPERTIES
-    LABELS contract COST 100 TIMEOUT 300
-    ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+foreach(suite shipped_plugins plugin_streams hook_libraries)
+    add_test(NAME contract_${suite}
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
+    set_tests_properties(contract_${suite} PROPERTIES
+        LABELS contract COST 100 TIMEOUT 300
+        ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+endforeach()

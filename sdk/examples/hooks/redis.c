@@ -77,7 +77,8 @@ static void* ask_redis(void* user) {
     return NULL;
 }
 
-/* A circus_hook_fn. CIRCUS_E_AGAIN: ask me again after a while; the watcher waits so long. */
+/* A circus_hook_fn. CIRCUS_E_AGAIN: ask me again after a while; the watcher waits so long. No other point
+ * than before_start and before_spawn has a use for that. */
 CIRCUS_EXPORT circus_status redis_answers(void* user, const circus_hook_call* call);
 circus_status redis_answers(void* user, const circus_hook_call* call) {
     pthread_t thread;

@@ -1,0 +1,193 @@
+"""Hooks that are functions of a library: one for each point, what they are told, what their answer does; and the SDK's
+library that waits for Redis, against a real one."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import unittest
+
+from harness import BUILD, ContractCase, free_port, holds_for, main, wait_until
+
+LIBRARY = BUILD / "tests/plugins/so/hooks_all.so"
+REDIS = BUILD / "tests/plugins/redis.so"
+POINTS = ("before_start", "after_start", "before_spawn", "after_spawn", "before_stop", "after_stop", "before_signal",
+          "after_signal", "before_reap", "after_reap", "extended_stats")
+
+
+def hook(point, ignore_failure=False):
+    return f'hooks.{point} = "{LIBRARY}:on_{point}{",true" if ignore_failure else ""}"\n'
+
+
+def watcher(name, *points, more="", ignore_failure=False):
+    return (f'\n[watcher.{name}]\ncmd = "@PROBE@ --report @REPORTS@"\nautostart = false\n{more}\n'
+            + "".join(hook(point, ignore_failure) for point in points))
+
+
+class LibraryCase(ContractCase):
+    def run_with(self, config):
+        daemon = self.new_daemon(config, "check_delay = 0.5\n")
+        daemon.environment["HOOKS_FOLDER"] = daemon.directory
+        return daemon.start()
+
+    def say(self, daemon, point, what):
+        fresh = os.path.join(daemon.directory, "new")
+        pathlib.Path(fresh).write_text(what)
+        os.rename(fresh, os.path.join(daemon.directory, f"say.{point}"))
+
+    def told(self, daemon):
+        """(point, watcher, arguments) of each call; the function is the one that the configuration names."""
+        path = pathlib.Path(daemon.directory, "told")
+        calls = []
+        for line in path.read_text().splitlines() if path.exists() else ():
+            function, point, name, arguments = line.split(" ", 3)
+            self.assertEqual(function, f"on_{point}")
+            calls.append((point, name, json.loads(arguments)))
+        return calls
+
+    def points(self, daemon):
+        return [point for point, _, _ in self.told(daemon)]
+
+    def start(self, daemon, name="web"):
+        return daemon.client.ok("start", name=name, waiting=True)["info"]["started"]
+
+
+class EveryPoint(LibraryCase):
+    def test_AFunctionForEachOfTheElevenIsCalledInItsTurnWithItsArguments(self):
+        daemon = self.run_with(watcher("web", *POINTS))
+        pid = self.start(daemon)[0]
+        daemon.report(pid)
+        about = {"wid": 1, "pid": pid}
+        wait_until(lambda: len(self.told(daemon)) == 4, what=lambda: self.told(daemon))
+        self.assertEqual(self.told(daemon), [("before_start", "web", {}), ("before_spawn", "web", {"wid": 1}),
+                                             ("after_spawn", "web", about), ("after_start", "web", {})])
+
+        extended = daemon.client.ok("stats", name="web", extended=True)["info"][str(pid)]
+        self.assertEqual((extended["jobs"], extended["pid"]), (3, pid))
+        point, name, arguments = self.told(daemon)[4]
+        self.assertEqual((point, name, arguments["pid"], arguments["wid"]), ("extended_stats", "web", pid, 1))
+        self.assertEqual(arguments["stats"]["pid"], pid)
+
+        daemon.client.ok("stop", name="web", waiting=True)
+        calls = self.told(daemon)[5:]
+        self.assertEqual(calls[0], ("before_stop", "web", {}))
+        self.assertEqual(calls[1], ("before_signal", "web", {**about, "signum": signal.SIGTERM}))
+        self.assertEqual(sorted(calls[2:], key=lambda call: call[0]), [
+            ("after_reap", "web", {**about, "exit_code": -signal.SIGTERM}),
+            ("after_signal", "web", {**about, "signum": signal.SIGTERM}),
+            ("after_stop", "web", {}), ("before_reap", "web", {**about, "exit_code": -signal.SIGTERM})])
+        self.assertEqual(set(self.points(daemon)), set(POINTS))
+        self.assertNotIn("misbehaving", daemon.log())
+
+    def test_AnAnswerThatComesLaterIsTheAnswerAtEachPoint(self):
+        daemon = self.run_with(watcher("web", *POINTS))
+        for point in POINTS:
+            self.say(daemon, point, "later")
+        pid = self.start(daemon)[0]
+        daemon.report(pid)
+        self.assertEqual(daemon.client.ok("stats", name="web", extended=True)["info"][str(pid)]["jobs"], 4)
+        daemon.client.ok("stop", name="web", waiting=True)
+        self.assertEqual(set(self.points(daemon)), set(POINTS))
+        self.assertEqual(daemon.workers(), [])
+        self.assertNotIn("misbehaving", daemon.log())
+
+
+class Answers(LibraryCase):
+    def test_ANoCountsWhereANoCounts(self):
+        aborts = ("before_start", "after_start", "before_spawn", "after_spawn")
+        daemon = self.run_with("".join(watcher(point, point) for point in POINTS))
+        events = {point: daemon.new_events(point) for point in POINTS}
+        for answer in ("no", "refused_later"):
+            for point in aborts:
+                with self.subTest(answer, point=point):
+                    self.say(daemon, point, answer)
+                    self.assertEqual(self.start(daemon, point), [])
+                    self.assertEqual(daemon.status(point), "stopped")
+                    self.assertEqual(daemon.workers(), [])
+                    why = "it was told to" if answer == "no" else "on reflection"
+                    self.assertRegex(daemon.log(), f"watcher {point}: .*: hook {point} said no: {why}")
+                    # As in Circus: it could say, and that is a success of the hook.
+                    events[point].wait_for(point, "hook_success")
+                    self.assertEqual(events[point].of(point, "hook_failure"), [])
+        for point in ("before_stop", "after_stop", "after_signal", "before_reap", "after_reap"):
+            with self.subTest("is only told", point=point):
+                self.say(daemon, point, "no")
+                self.assertEqual(len(self.start(daemon, point)), 1)
+                daemon.client.ok("stop", name=point, waiting=True)
+                self.assertEqual(daemon.status(point), "stopped")
+
+    def test_ANoBeforeASignalKeepsItBack(self):
+        daemon = self.run_with(watcher("web", "before_signal", "after_signal", more="graceful_timeout = 0.5"))
+        pid = self.start(daemon)[0]
+        daemon.report(pid)
+        self.say(daemon, "before_signal", "no")
+        daemon.client.ok("stop", name="web", waiting=True)
+        asked = [arguments["signum"] for point, _, arguments in self.told(daemon) if point == "before_signal"]
+        self.assertEqual(asked, [signal.SIGTERM, signal.SIGKILL])
+        sent = [arguments["signum"] for point, _, arguments in self.told(daemon) if point == "after_signal"]
+        self.assertEqual(sent, [signal.SIGKILL])
+
+    def test_AgainIsAskedAgainUntilItIsAYes(self):
+        daemon = self.run_with(watcher("a", "before_start") + watcher("b", "before_spawn"))
+        for name, point in (("a", "before_start"), ("b", "before_spawn")):
+            with self.subTest(point):
+                self.say(daemon, point, "again")
+                daemon.client.ok("start", name=name)
+                wait_until(lambda: self.points(daemon).count(point) >= 3, what=lambda: daemon.log_tail())
+                self.assertEqual(daemon.status(name), "starting")
+                self.assertEqual(daemon.pids(name), [])
+                self.say(daemon, point, "yes")
+                daemon.wait_active(name, 1)
+
+    def test_OneThatNeverAnswersMeetsItsDeadlineAndIgnoreFailureForgivesIt(self):
+        daemon = self.run_with(watcher("strict", "before_start") + watcher("lax", "before_start", ignore_failure=True)
+                               + watcher("broken", "before_spawn") + watcher("lenient", "before_spawn",
+                                                                              ignore_failure=True))
+        self.say(daemon, "before_start", "never")
+        self.say(daemon, "before_spawn", "fail")
+        events = daemon.new_events("strict")
+        for name in ("strict", "lax"):
+            daemon.client.ok("start", name=name)
+        self.assertEqual(self.start(daemon, "broken"), [])
+        self.assertEqual(len(self.start(daemon, "lenient")), 1)
+        self.assertEqual((daemon.status("strict"), daemon.status("lax")), ("starting", "starting"))
+        daemon.wait_active("lax", 1, 30)
+        wait_until(lambda: daemon.status("strict") == "stopped", 30)
+        self.assertIn("did not answer in time", events.wait_for("strict", "hook_failure")[0]["error"])
+        self.assertIn("hook on_before_start was not answered in time", daemon.log())
+
+
+@unittest.skipUnless(shutil.which("redis-server"), "needs Redis")
+class RedisAnswers(ContractCase):
+    """sdk/examples/hooks/redis.c: the queue's worker starts when Redis answers, and not before."""
+
+    def test_TheWorkerWaitsForRedis(self):
+        port = free_port()
+        daemon = self.new_daemon(f'''
+[watcher.worker]
+cmd = "@PROBE@ --report @REPORTS@"
+hooks.before_start = "{REDIS}:redis_answers"
+''', "check_delay = 0.5\n")
+        daemon.environment["REDIS_PORT"] = str(port)
+        daemon.start()
+        events = daemon.new_events("worker")
+        events.wait_for("worker", "hook_failure", 2)
+        self.assertIn("Redis does not answer yet", events.of("worker", "hook_failure")[0]["error"])
+        self.assertEqual((daemon.status("worker"), daemon.pids("worker")), ("starting", []))
+
+        redis = subprocess.Popen(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                                  "--appendonly", "no", "--dir", daemon.directory], stdout=subprocess.DEVNULL)
+        try:
+            daemon.wait_active("worker", 1, 30)
+        finally:
+            redis.terminate()
+            redis.wait(20)
+        # It was asked about the start; what becomes of Redis later is not its business.
+        pids = daemon.pids("worker")
+        self.assertTrue(holds_for(lambda: daemon.pids("worker") == pids, 0.5))
+        self.assertNotIn("misbehaving", daemon.log())
+
+
+if __name__ == "__main__":
+    main()
