@@ -2,8 +2,11 @@
 
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #define BOOST_DLL_USE_STD_FS
 #include <boost/dll/runtime_symbol_info.hpp>
@@ -30,13 +33,22 @@ std::string reason(std::string_view what, const std::string& file) {
     return std::string(what);
 }
 
+// Never destroyed, and found by whoever looks for leaks.
+void* keep(std::unique_ptr<dll::shared_library> library) {
+    static std::mutex mutex;
+    static auto& all = *new std::vector<std::unique_ptr<dll::shared_library>>;
+    const std::lock_guard lock(mutex);
+    all.push_back(std::move(library));
+    return all.back().get();
+}
+
 }  // namespace
 
 Result<Library> Library::open(const std::string& file) {
     try {
         auto library = std::make_unique<dll::shared_library>();
         library->load(std::filesystem::path(file), dll::load_mode::rtld_now | dll::load_mode::rtld_local);
-        return Library(file, library.release());
+        return Library(file, keep(std::move(library)));
     } catch (const std::exception& failed) {
         return Error{
             fault("open", cat("\"", reason(failed.what(), file), "\""), "a shared library that loads")};
