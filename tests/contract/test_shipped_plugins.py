@@ -1,8 +1,11 @@
 """The shipped plugins against real processes: every test in both modes, in the arbiter and in a process of its own."""
+import json
 import os
 import pathlib
 import re
 import socket
+
+import zmq
 
 from harness import ContractCase, holds_for, kill_child, main, wait_until
 
@@ -138,6 +141,40 @@ numprocesses = 2
         self.assertEqual(self.wid_of(daemon, "web")[2], modest)
         self.wait_log(daemon, "over_memory")
 
+    def replaced(self, program, options, numprocesses=2):
+        """Runs workers of that program, which knows its wid, until two were replaced; checks that wid 2 never was."""
+        daemon = self.run_with(f'''
+[watcher.web]
+cmd = "{PYTHON}"
+args = ["-c", "{program}", "$(circus.wid)"]
+numprocesses = {numprocesses}
+''', "resource_watcher", 'watcher = "web"\nloop_rate = 0.2\nmax_count = 1\nhealth_threshold = 0\n' + options)
+        events = daemon.new_events("web")
+        self.addCleanup(events.close)
+        modest = wait_until(lambda: self.wid_of(daemon, "web").get(2))
+        wait_until(lambda: len(events.of("web", "reap")) >= 2, what=lambda: daemon.log_tail())
+        self.assertNotIn(modest, [each["process_pid"] for each in events.of("web", "reap")])
+        self.assertEqual(self.wid_of(daemon, "web")[2], modest)
+        return daemon
+
+    def test_MemoryMayBeAPerCentOfAll(self):
+        program = "import sys, time; x = bytearray(80 << 20 if sys.argv[1] == '1' else 1); time.sleep(1000)"
+        with open("/proc/meminfo", encoding="ascii") as file:
+            total = int(file.readline().split()[1]) / 1024
+        daemon = self.replaced(program, f"max_cpu = 0\nmax_mem = {60 / total * 100:.6f}\n")
+        self.wait_log(daemon, "over_memory")
+
+    def test_CpuIsAPerCentOfOneCore(self):
+        program = "import sys, time\\nwhile sys.argv[1] == '1': pass\\ntime.sleep(1000)"
+        daemon = self.replaced(program, "max_cpu = 4\nmax_mem = 0\n")
+        self.wait_log(daemon, "over_cpu")
+
+    def test_OfAWatchersSumTheOneThatIsFurthestOutIsReplaced(self):
+        program = ("import sys, time; x = bytearray({'1': 80 << 20, '2': 1, '3': 60 << 20}[sys.argv[1]]); "
+                   "time.sleep(1000)")
+        daemon = self.replaced(program, 'per = "watcher"\nmax_cpu = 0\nmax_mem = "130M"\n', 3)
+        self.wait_log(daemon, "over_memory")
+
 
 class ResourceWatcherIsolated(ResourceWatcher):
     isolate = True
@@ -164,8 +201,17 @@ numprocesses = 2
         self.addCleanup(events.close)
         beating = wait_until(lambda: self.wid_of(daemon, "web").get(1))
         wait_until(lambda: len(events.of("web", "reap")) >= 2, 40, what=lambda: daemon.log_tail())
+        # The silent ones are the first of that wid and what was spawned since, one after the other.
+        reaped = [each["process_pid"] for each in events.of("web", "reap")]
+        silent = [each["process_pid"] for each in events.of("web", "spawn")]
+        self.assertNotIn(beating, reaped)
+        self.assertEqual(set(reaped[1:]) - set(silent), set())
+        self.assertEqual(len(set(reaped)), len(reaped))
         self.assertEqual({each["exit_code"] for each in events.of("web", "reap")}, {-9})
         self.assertEqual(self.wid_of(daemon, "web")[1], beating)
+        for event, fields in (("reap", ["exit_code", "process_pid", "time"]), ("spawn", ["process_pid", "time"]),
+                              ("kill", ["process_pid", "time"])):
+            self.assertEqual({tuple(sorted(each)) for each in events.of("web", event)}, {tuple(fields)}, event)
 
 
 class WatchdogIsolated(Watchdog):
@@ -233,8 +279,71 @@ class StatsD(ShippedCase):
                 if (found := re.fullmatch(re.escape(stats) + r"mem_sum:([\d.]+)\|g", line))]
         self.assertGreater(sums[-1], 3 * 100_000)
 
+    def test_TheWatcherIsATagOfDogStatsD(self):
+        receiver = Receiver()
+        self.addCleanup(receiver.close)
+        daemon = self.run_with("[watcher.web]\ncmd = " + SLEEPER + "\n", "full_stats",
+                               f'host = "127.0.0.1"\nport = {receiver.port}\nloop_rate = 0.2\ndogstatsd = true\n'
+                               'tags = ["env:test"]\n')
+        daemon.wait_active("web", 1)
+        wait_until(lambda: "circus.app.watcher._stats.watchers_num:1|g|#env:test,watcher:web" in receiver.received(),
+                   what=lambda: f"{receiver.lines}\n{daemon.log_tail()}")
+
 
 class StatsDIsolated(StatsD):
+    isolate = True
+
+
+class Stats(ShippedCase):
+    def test_ASubscriberGetsProcessesTheirSumsCircusdAndTheSockets(self):
+        daemon = self.run_with("[watcher.My-Web]\ncmd = " + SLEEPER + '''
+numprocesses = 2
+
+[socket.door]
+host = "127.0.0.1"
+port = 0
+''', "stats", "interval = 0.1\n")
+        pids = daemon.wait_active("my-web", 2)
+        subscriber = daemon.context.socket(zmq.SUB)
+        subscriber.linger = 0
+        daemon.clients.append(subscriber)  # closed with it
+        subscriber.connect(f"ipc://{daemon.directory}/stats")
+        subscriber.subscribe("stat.")
+        seen = {}
+
+        def collect():
+            while subscriber.poll(0):
+                topic, payload = subscriber.recv_multipart()
+                seen[topic.decode()] = json.loads(payload)
+            return seen
+        topics = {"stat.my-web", "stat.circus", *(f"stat.my-web.{pid}" for pid in pids)}
+        wait_until(lambda: topics <= set(collect()), what=lambda: f"{sorted(seen)}\n{daemon.log_tail()}")
+        one = seen[f"stat.my-web.{pids[0]}"]
+        self.assertEqual((one["pid"], one["subtopic"]), (pids[0], pids[0]))
+        self.assertEqual(set(one), {"pid", "subtopic", "name", "cmdline", "cpu", "mem", "mem_info1", "mem_info2", "age",
+                                    "create_time", "ctime", "nice", "username", "children"})
+        total = seen["stat.my-web"]
+        self.assertEqual((sorted(total), sorted(total["pid"])), (["age", "cpu", "mem", "pid"], sorted(pids)))
+        self.assertIn(daemon.keeper, [each["pid"] for topic, each in seen.items() if topic.startswith("stat.circus.")])
+        port = daemon.client.ok("listsockets")["sockets"][0]["port"]
+        figures = daemon.client.ok("listsockets", figures=True)["sockets"][0].get("figures", {})
+        if figures.get("accepted") is None:
+            self.skipTest("connections cannot be counted here: " + str(figures))
+        reads = []
+        for _ in range(5):
+            socket.create_connection(("127.0.0.1", port), 5).close()
+
+        def counted():
+            while subscriber.poll(0):
+                topic, payload = subscriber.recv_multipart()
+                if topic == b"stat.sockets":
+                    reads.append(json.loads(payload)["reads"])
+            return sum(reads) >= 5
+        wait_until(counted, what=lambda: f"{reads}\n{daemon.log_tail()}")
+        self.assertTrue(holds_for(lambda: counted() and sum(reads) == 5, 0.5))
+
+
+class StatsIsolated(Stats):
     isolate = True
 
 
