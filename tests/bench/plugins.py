@@ -5,8 +5,10 @@ sleeps; in the arbiter and isolated. The targets stand beside the figures; missi
     tests/bench/plugins.py [--build DIR] [--events 100000] [--probes 3000]
 """
 import argparse
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -70,6 +72,11 @@ def main():
             client = daemon.client
             wait_until(lambda: {each["state"] for each in client.ok("plugins")["plugins"].values()} == {"active"})
             print("isolated" if isolate else "in the arbiter")
+            if not isolate:
+                bare = json.loads(subprocess.run([BUILD / "tests/bin/bench_plugin_event"], check=True,
+                                                 capture_output=True, text=True, timeout=60).stdout)
+                show("one event beyond the queue, bus to callback, median", bare["median_ns"] / 1e3, "us", 2)
+                show("the same, p99", bare["p99_ns"] / 1e3, "us")
             measured = client.ok("measure", count=arguments.probes)
             show("one event, publish to callback, median", measured["median_ns"] / 1e3, "us", 150 if isolate else None)
             show("the same, p99", measured["p99_ns"] / 1e3, "us")
