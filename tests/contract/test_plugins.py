@@ -332,8 +332,7 @@ class Broken(PluginCase):
         sleeper.send('{"id": 1, "command": "nap"}')
         kill_child(daemon.keeper, pid)
         wait_until(lambda: daemon.pids("web") not in ([], [pid]), what=lambda: daemon.log_tail())
-        wait_until(lambda: self.plugin("sleeps", daemon)["slow"] == 1)
-        self.wait_log("plugin sleeps: command nap took ", daemon)
+        wait_until(lambda: self.plugin("sleeps", daemon)["slow"] >= 1)
 
     def test_AnAnswerThatNeverComesMeetsItsDeadline(self):
         daemon = self.run_daemon(broken(["never_completes"], self.isolate))
