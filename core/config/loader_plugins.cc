@@ -250,8 +250,12 @@ void Loader::add_implied_plugins() {
              catalog_->find("stats", config.plugin_path).what != PluginLookup::What::Missing)
         // Written for the sake of other tools as well: no reason to refuse the file where there is none.
         imply("stats", *endpoint, Json::object());
-    if (config.httpd)
-        imply("console", *circus->find("httpd"), {{"host", config.httpd_host}, {"port", config.httpd_port}});
+    if (config.httpd) {
+        const bool is_ipv6 =
+            config.httpd_host.find(':') != std::string::npos && config.httpd_host.front() != '[';
+        const std::string host = is_ipv6 ? cat("[", config.httpd_host, "]") : config.httpd_host;
+        imply("console", *circus->find("httpd"), {{"listen", cat(host, ":", config.httpd_port)}});
+    }
 }
 
 bool Loader::read_overrides(WatcherConfig& watcher, const Entry& table, const std::string& name) {

@@ -42,7 +42,10 @@ const std::vector<Command>& table() {
         {.name = "commands",
          .summary = "list the commands that circusd takes",
          .help = "Lists every command with its arguments: circusd's own, and those that plugins have added.",
-         .answer = "`commands`, {name: {`summary`, `help`, `usage`}}; those of plugins have `plugin` too",
+         .answer =
+             "`commands`, {name: {`summary`, `help`, `usage`, `changes`, `properties`}}: whether it changes "
+             "something, and what its message takes, {name: {`type`, `required`}}; those of plugins have "
+             "`plugin` in the place of the last two",
          .properties = {},
          .render = render_commands},
         {.name = "decr",

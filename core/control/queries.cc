@@ -87,11 +87,45 @@ void listsockets(Context& context, const Json& properties, const Reply& reply) {
     reply.ok({{"sockets", std::move(rows)}});
 }
 
+const char* type_word(PropertyType type) {
+    switch (type) {
+        case PropertyType::Any:
+            return "any";
+        case PropertyType::Flag:
+            return "boolean";
+        case PropertyType::Text:
+            return "string";
+        case PropertyType::Integer:
+            return "integer";
+        case PropertyType::Seconds:
+            return "number";
+        case PropertyType::Signal:
+            return "signal";
+        case PropertyType::List:
+            return "list";
+        case PropertyType::Object:
+            return "object";
+    }
+    return "any";
+}
+
+Json properties_of(const Command& command) {
+    Json rows = Json::object();
+    for (const Property& property : command.properties)
+        rows[std::string(property.name)] = {{"type", type_word(property.type)},
+                                            {"required", property.required}};
+    if (command.waitable) rows["waiting"] = {{"type", "boolean"}, {"required", false}};
+    return rows;
+}
+
 void commands(Context& context, const Json&, const Reply& reply) {
     Json rows = Json::object();
     for (const Command& command : control::commands())
-        rows[std::string(command.name)] = {
-            {"summary", command.summary}, {"help", command.help}, {"usage", usage(command)}};
+        rows[std::string(command.name)] = {{"summary", command.summary},
+                                           {"help", command.help},
+                                           {"usage", usage(command)},
+                                           {"changes", command.changes},
+                                           {"properties", properties_of(command)}};
     for (const CommandRegistry::Entry* added : context.registry.added())
         rows[added->name] = {
             {"summary", added->summary},

@@ -109,6 +109,10 @@ class Examples(PluginCase):
         self.assertEqual(commands["deaths"]["plugin"], "greet")
         self.assertEqual(commands["deaths"]["summary"], "how many processes ended")
         self.assertNotIn("plugin", commands["list"])
+        self.assertEqual((commands["list"]["changes"], commands["stop"]["changes"]), (False, True))
+        self.assertEqual(commands["incr"]["properties"], {"name": {"type": "string", "required": True},
+                                                          "nb": {"type": "integer", "required": False},
+                                                          "waiting": {"type": "boolean", "required": False}})
         self.client.ok("plugin", name="greet", action="disable", waiting=True)
         self.assertEqual(self.plugin("greet")["state"], "disabled")
         self.assert_error(self.client.ask("deaths"), 2, "unknown command: 'deaths'")

@@ -1,0 +1,81 @@
+#include "login.hpp"
+
+#include <utility>
+
+namespace console {
+
+namespace {
+
+std::string text_in(const Json& body, const char* key) {
+    const auto at = body.find(key);
+    return at != body.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+Login::Login(const Settings& settings, Sessions& sessions, Gate& gate, Backend& backend, Note note)
+    : settings_(settings), sessions_(sessions), gate_(gate), backend_(backend), note_(std::move(note)) {}
+
+std::string Login::cookie(const Request& request, const std::string& value, long long seconds) const {
+    // Behind a proxy that speaks TLS the browser is to send it by TLS alone.
+    const bool is_secure = to_lower(request.header("origin")).starts_with("https://");
+    return gate_.cookie_name() + "=" + value +
+           "; Path=/; HttpOnly; SameSite=Strict; Max-Age=" + std::to_string(seconds) +
+           (is_secure ? "; Secure" : "");
+}
+
+void Login::finish(const Request& request, const std::string& user, Role role, Time now,
+                   const Respond& respond) {
+    if (role == Role::None) {
+        note_("console: a login from " + request.peer + " was refused");
+        return respond(refusal(401, "wrong name, password or token"));
+    }
+    throttle_.succeeded(request.peer);
+    const std::string id = sessions_.open(user, role, now);
+    const Session& opened = *sessions_.find(id, now);
+    Response response = session({settings_.capped(role), user, id, opened.csrf});
+    response.headers.emplace_back("Set-Cookie", cookie(request, id, settings_.session_time.count()));
+    respond(std::move(response));
+}
+
+void Login::log_in(const Request& request, Time now, const Respond& respond) {
+    const Json body = Json::parse(request.body, nullptr, false);
+    if (!body.is_object()) return respond(refusal(400, "write {\"user\", \"password\"} or {\"token\"}"));
+    if (!settings_.asks_who()) return respond(refusal(409, "nobody has to log in here"));
+    if (const auto wait = throttle_.attempt(request.peer, now)) {
+        Response response = refusal(429, "too many attempts; wait " + std::to_string(wait->count()) + " s");
+        response.headers.emplace_back("Retry-After", std::to_string(wait->count()));
+        return respond(std::move(response));
+    }
+    const std::string token = text_in(body, "token");
+    if (!token.empty()) return finish(request, {}, gate_.role_of_token(token), now, respond);
+    const std::string name = text_in(body, "user");
+    const auto user = settings_.users.find(name);
+    const bool known = user != settings_.users.end();
+    const Role role = known ? user->second.role : Role::None;
+    const bool begun =
+        backend_.check_password(known ? user->second.hash : nobody_, text_in(body, "password"),
+                                [this, request, name, role, now, respond](bool right) {
+                                    finish(request, name, right ? role : Role::None, now, respond);
+                                });
+    if (!begun) respond(refusal(503, "too many logins at once"));
+}
+
+Response Login::log_out(const Visitor& visitor) {
+    sessions_.close(visitor.session);
+    Response response = json_response(200, {{"status", "ok"}});
+    response.headers.emplace_back("Set-Cookie", cookie({}, "", 0));
+    return response;
+}
+
+Response Login::session(const Visitor& visitor) const {
+    return json_response(200, {{"status", "ok"},
+                               {"role", role_name(visitor.role)},
+                               {"user", visitor.user},
+                               {"csrf", visitor.csrf},
+                               {"login", settings_.asks_who()},
+                               {"names", !settings_.users.empty()},
+                               {"allow_add", settings_.allow_add && visitor.role == Role::Operate}});
+}
+
+}  // namespace console

@@ -1,0 +1,39 @@
+// Login: a token or a user's password becomes a session, whose cookie is HttpOnly and SameSite=Strict. Wrong
+// ones are throttled by address. On the console's thread.
+#pragma once
+
+#include <string>
+
+#include "backend.hpp"
+#include "gate.hpp"
+#include "http.hpp"
+#include "throttle.hpp"
+
+namespace console {
+
+class Login {
+  public:
+    // What is worth a line in the log.
+    using Note = std::function<void(const std::string&)>;
+    Login(const Settings& settings, Sessions& sessions, Gate& gate, Backend& backend, Note note);
+
+    // {"user", "password"} or {"token"}.
+    void log_in(const Request& request, Time now, const Respond& respond);
+    Response log_out(const Visitor& visitor);
+    // Who one is, and what a write has to bring.
+    Response session(const Visitor& visitor) const;
+
+  private:
+    void finish(const Request& request, const std::string& user, Role role, Time now, const Respond& respond);
+    std::string cookie(const Request& request, const std::string& value, long long seconds) const;
+
+    const Settings& settings_;
+    Sessions& sessions_;
+    Gate& gate_;
+    Backend& backend_;
+    Note note_;
+    Throttle throttle_;
+    PasswordHash nobody_ = PasswordHash::of_nobody();
+};
+
+}  // namespace console

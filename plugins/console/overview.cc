@@ -1,0 +1,144 @@
+#include "overview.hpp"
+
+#include <utility>
+
+#include <circus/values.hpp>
+
+#include "http.hpp"
+
+namespace console {
+
+namespace {
+
+// How long options are believed without an event that says they changed.
+constexpr auto kBelieved = std::chrono::seconds(10);
+
+// A watcher's name as topics have it.
+std::string topic_name(const std::string& watcher) {
+    std::string name = to_lower(watcher);
+    for (char& c : name)
+        if (c == ' ') c = '_';
+    return name;
+}
+
+double number_in(const Json& process, const char* key) {
+    const auto at = process.find(key);
+    return at != process.end() && at->is_number() ? at->get<double>() : 0;
+}
+
+const Json& part(const std::map<std::string, Json>& answers, const char* command, const char* key) {
+    static const Json kNothing = Json::object();
+    const auto at = answers.find(command);
+    return at != answers.end() && at->second.contains(key) ? at->second.at(key) : kNothing;
+}
+
+}  // namespace
+
+void Overview::ask(Time now, Ready ready) {
+    now_ = now;
+    waiting_.push_back(std::move(ready));
+    if (waiting_.size() > 1) return;
+    const auto round = std::make_shared<Round>();
+    round->open = 4;
+    const auto send = [&](const char* command, const Json& properties) {
+        backend_.command(command, properties,
+                         [this, round, command](const Answer& answer) { take(round, command, answer); });
+    };
+    send("status", Json::object());
+    send("stats", Json::object());
+    send("listsockets", {{"figures", true}});
+    send("dstats", Json::object());
+}
+
+void Overview::take(const std::shared_ptr<Round>& round, const std::string& command, const Answer& answer) {
+    if (answer.ok())
+        round->answers[command] = answer.fields;
+    else
+        round->failure = answer;
+    if (--round->open > 0) return;
+    if (round->failure.ok()) ask_options(round);
+    if (round->open == 0) finish(*round);
+}
+
+void Overview::ask_options(const std::shared_ptr<Round>& round) {
+    const Json& statuses = part(round->answers, "status", "statuses");
+    std::erase_if(options_, [&](const auto& each) { return !statuses.contains(each.first); });
+    std::vector<std::string> unknown;
+    for (const auto& watcher : statuses.items())
+        if (const auto at = options_.find(watcher.key());
+            at == options_.end() || now_ - at->second.when > kBelieved)
+            unknown.push_back(watcher.key());
+    round->open = unknown.size();
+    for (const auto& name : unknown)
+        backend_.command("get", {{"name", name}, {"keys", {"numprocesses", "priority", "singleton"}}},
+                         [this, round, name](const Answer& answer) {
+                             // Not an error of the round: it may have been removed meanwhile.
+                             if (answer.ok()) options_[name] = {answer.fields.at("options"), now_};
+                             if (--round->open == 0) finish(*round);
+                         });
+}
+
+Json Overview::watchers(const Round& round) const {
+    Json rows = Json::array();
+    for (const auto& [name, state] : part(round.answers, "status", "statuses").items()) {
+        double cpu = 0;
+        double rss = 0;
+        double mem = 0;
+        std::size_t running = 0;
+        if (infos_.contains(name))
+            for (const auto& each : infos_.at(name)) {
+                if (!each.is_object()) continue;  // a text: it vanished
+                ++running;
+                cpu += number_in(each, "cpu");
+                mem += number_in(each, "mem");
+                if (each.contains("mem_info1")) rss += circus::bytes_of(each.at("mem_info1")).value_or(0);
+            }
+        const auto counted = counted_.find(topic_name(name));
+        const Counted sums = counted == counted_.end() ? Counted{} : counted->second;
+        Json row{{"name", name}, {"status", state}, {"running", running},    {"cpu", cpu},
+                 {"mem", mem},   {"rss", rss},      {"spawns", sums.spawns}, {"deaths", sums.deaths}};
+        if (const auto known = options_.find(name); known != options_.end())
+            row.update(known->second.options);
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+void Overview::finish(const Round& round) {
+    const auto waiting = std::exchange(waiting_, {});
+    Answer result = round.failure;
+    if (result.ok()) {
+        infos_ = part(round.answers, "stats", "infos");
+        result.fields = {{"status", "ok"},
+                         {"time", round.answers.at("status").value("time", 0.0)},
+                         {"watchers", watchers(round)},
+                         {"sockets", part(round.answers, "listsockets", "sockets")},
+                         {"daemon", part(round.answers, "dstats", "info")}};
+    }
+    for (const Ready& ready : waiting) ready(result);
+}
+
+void Overview::heard(const std::string& topic, const Json& payload) {
+    constexpr std::string_view kStart = "watcher.";
+    const auto end = topic.rfind('.');
+    if (!topic.starts_with(kStart) || end < kStart.size()) return;
+    const std::string name = topic.substr(kStart.size(), end - kStart.size());
+    const std::string event = topic.substr(end + 1);
+    if (event == "spawn")
+        ++counted_[name].spawns;
+    else if (event == "reap")
+        ++counted_[name].deaths;
+    else if (payload.contains("watcher") && payload.at("watcher").is_string())
+        options_.erase(payload.at("watcher").get<std::string>());
+    if (event == "remove") counted_.erase(name);
+}
+
+Json Overview::processes(const std::string& watcher) const {
+    Json rows = Json::array();
+    if (infos_.contains(watcher))
+        for (const auto& each : infos_.at(watcher))
+            if (each.is_object()) rows.push_back(each);
+    return rows;
+}
+
+}  // namespace console

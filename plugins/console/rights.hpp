@@ -1,0 +1,21 @@
+// What a visitor may ask of circusd: decided by the answer of `commands`, in which each of circusd's own
+// commands says whether it changes something. One that does not say so is taken to.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <circus/plugin.hpp>
+
+#include "settings.hpp"
+
+namespace console {
+
+// `commands`: by name in lower case, as circusd lists them. Nothing: it may; else why not.
+std::optional<std::string> refusal_of(Role role, bool allow_add, const std::string& command,
+                                      const circus::Json& properties, const circus::Json& commands);
+
+// Who only reads does not see values of environments, in which secrets are kept.
+void hide_secrets(circus::Json& answer);
+
+}  // namespace console

@@ -1,0 +1,237 @@
+#include "server.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "event_client.hpp"
+#include "http_connection.hpp"
+#include "server_impl.hpp"
+
+namespace console {
+
+namespace {
+
+constexpr int kMostConnections = 256;
+constexpr int kMostPasswords = 8;
+constexpr int kMostEvents = 10000;  // on their way from the loop
+constexpr std::size_t kKeptEvents = 1000;
+constexpr auto kPause = std::chrono::milliseconds(100);  // when there are no descriptors left
+
+// Threads begin with their maker's mask: signals are the loop's.
+class AllBlocked {
+  public:
+    AllBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~AllBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    AllBlocked(const AllBlocked&) = delete;
+    AllBlocked& operator=(const AllBlocked&) = delete;
+
+  private:
+    sigset_t before_{};
+};
+
+}  // namespace
+
+Server::Impl::Impl(Settings settings, Calls calls)
+    : settings_(std::move(settings)),
+      calls_(std::move(calls)),
+      sessions_(settings_.session_time),
+      gate_(settings_, sessions_),
+      login_(settings_, sessions_, gate_, *this,
+             [this](const std::string& line) { calls_.log(CIRCUS_WARNING, line); }),
+      overview_(*this),
+      router_(settings_, gate_, login_, *this, overview_),
+      feed_(kKeptEvents) {
+    bind();
+}
+
+Server::Impl::~Impl() {
+    stop();
+}
+
+void Server::Impl::bind() {
+    const auto failure = [this](const std::string& why) {
+        return circus::Failure(CIRCUS_E_CONFLICT, "cannot listen on " + url() + ": " + why);
+    };
+    const tcp::endpoint endpoint(asio::ip::make_address(settings_.host), settings_.port);
+    // By hand, because asio's sockets would be inherited.
+    const int fd = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) throw failure(std::system_category().message(errno));
+    boost::system::error_code error;
+    acceptor_.assign(endpoint.protocol(), fd, error);
+    if (error) {
+        ::close(fd);
+        throw failure(error.message());
+    }
+    acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(128, error);
+    if (error) throw failure(error.message());
+    gate_.set_port(acceptor_.local_endpoint().port());
+}
+
+std::string Server::Impl::url() const {
+    boost::system::error_code error;
+    const auto bound = acceptor_.local_endpoint(error);
+    const std::string host =
+        settings_.host.find(':') == std::string::npos ? settings_.host : "[" + settings_.host + "]";
+    const int port = error || bound.port() == 0 ? settings_.port : bound.port();
+    return "http://" + host + ":" + std::to_string(port) + "/";
+}
+
+void Server::Impl::start() {
+    const AllBlocked guard;
+    passwords_.emplace(1);
+    accept();
+    thread_ = std::thread([this] {
+        try {
+            context_.run();
+        } catch (const std::exception& thrown) {
+            calls_.log(CIRCUS_ERROR, std::string("console: ended by an error: ") + thrown.what());
+        }
+    });
+}
+
+void Server::Impl::stop() {
+    context_.stop();
+    if (thread_.joinable()) thread_.join();
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    if (!passwords_) return;
+    passwords_->stop();
+    passwords_->join();
+}
+
+// accept4(2) by hand, for the same reason.
+void Server::Impl::accept() {
+    acceptor_.async_wait(tcp::acceptor::wait_read, [this](boost::system::error_code error) {
+        if (error) return;
+        const int fd = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            begin(fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_.expires_after(kPause);
+            return pause_.async_wait([this](boost::system::error_code stopped) {
+                if (!stopped) accept();
+            });
+        }
+        accept();
+    });
+}
+
+void Server::Impl::begin(int fd) {
+    tcp::socket socket(context_);
+    boost::system::error_code error;
+    socket.assign(acceptor_.local_endpoint().protocol(), fd, error);
+    if (error) {
+        ::close(fd);
+        return;
+    }
+    if (connections_ >= kMostConnections) return;
+    serve_http(*this, std::move(socket));
+}
+
+void Server::Impl::command(const std::string& name, const Json& properties, Answered answered) {
+    const std::uint64_t number = ++last_number_;
+    waiting_.emplace(number, std::move(answered));
+    calls_.ask(number, name, circus::detail::dump(properties));
+}
+
+void Server::Impl::answer(std::uint64_t number, circus_status status, std::string json) {
+    asio::post(context_, [this, number, status, json = std::move(json)] { settle(number, status, json); });
+}
+
+void Server::Impl::settle(std::uint64_t number, circus_status status, const std::string& json) {
+    const auto waiting = waiting_.extract(number);
+    if (waiting.empty()) return;
+    Answer answer{status, Json::parse(json, nullptr, false)};
+    if (!answer.fields.is_object()) answer.fields = Json::object();
+    waiting.mapped()(answer);
+}
+
+bool Server::Impl::check_password(const PasswordHash& hash, const std::string& password,
+                                  std::function<void(bool)> done) {
+    if (passwords_waiting_ >= kMostPasswords) return false;
+    ++passwords_waiting_;
+    // The closure stays here, under a number, as with commands.
+    const std::uint64_t number = ++last_number_;
+    waiting_.emplace(number, [done = std::move(done)](const Answer& answer) { done(answer.ok()); });
+    asio::post(*passwords_, [this, hash, password, number] {
+        const bool right = hash.is_of(password);
+        --passwords_waiting_;
+        answer(number, right ? CIRCUS_OK : CIRCUS_DENY, "{}");
+    });
+    return true;
+}
+
+void Server::Impl::event(std::string topic, std::string payload) {
+    if (events_waiting_ >= kMostEvents) return;
+    ++events_waiting_;
+    asio::post(context_, [this, topic = std::move(topic), payload = std::move(payload)]() mutable {
+        --events_waiting_;
+        const Json parsed = Json::parse(payload, nullptr, false);
+        overview_.heard(topic, parsed.is_object() ? parsed : Json::object());
+        feed_.add(std::move(topic), payload);
+        for (EventClient* const client : clients_) client->tell();
+    });
+}
+
+void Server::Impl::join(EventClient* client) {
+    clients_.insert(client);
+    if (clients_.size() == 1) tick();
+}
+
+void Server::Impl::tick() {
+    ticks_.expires_after(settings_.interval);
+    ticks_.async_wait([this](boost::system::error_code error) {
+        if (error || clients_.empty()) return;
+        look();
+        tick();
+    });
+}
+
+void Server::Impl::look() {
+    const auto now = std::chrono::steady_clock::now();
+    for (EventClient* const client : clients_) client->check(now);
+    bool wanted = false;
+    for (const EventClient* const client : clients_) wanted = wanted || client->wants_overview();
+    if (looking_ || !wanted) return;
+    looking_ = true;
+    overview_.ask(now, [this](const Answer& answer) {
+        looking_ = false;
+        if (!answer.ok()) return;
+        Json shown = answer.fields;
+        shown.erase("status");
+        const std::string fields = circus::detail::dump(shown).substr(1);
+        for (EventClient* const client : clients_) client->show(fields);
+    });
+}
+
+Server::Server(Settings settings, Calls calls)
+    : impl_(std::make_unique<Impl>(std::move(settings), std::move(calls))) {}
+Server::~Server() = default;
+void Server::start() {
+    impl_->start();
+}
+void Server::stop() {
+    impl_->stop();
+}
+std::string Server::url() const {
+    return impl_->url();
+}
+void Server::answer(std::uint64_t number, circus_status status, std::string json) {
+    impl_->answer(number, status, std::move(json));
+}
+void Server::event(std::string topic, std::string payload) {
+    impl_->event(std::move(topic), std::move(payload));
+}
+
+}  // namespace console

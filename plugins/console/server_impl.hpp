@@ -1,0 +1,95 @@
+// Server::Impl: what the connections of Server share. Included by the few files that are built with Beast.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "feed.hpp"
+#include "gate.hpp"
+#include "login.hpp"
+#include "overview.hpp"
+#include "router.hpp"
+#include "server.hpp"
+#include "sessions.hpp"
+
+namespace console {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+
+class EventClient;
+
+class Server::Impl final : public Backend {
+  public:
+    Impl(Settings settings, Calls calls);
+    ~Impl() override;
+
+    void start();
+    void stop();
+    std::string url() const;
+    void answer(std::uint64_t number, circus_status status, std::string json);
+    void event(std::string topic, std::string payload);
+
+    // Backend, for the router.
+    void command(const std::string& name, const Json& properties, Answered answered) override;
+    bool check_password(const PasswordHash& hash, const std::string& password,
+                        std::function<void(bool)> done) override;
+
+    // For connections, on this thread.
+    Router& router() { return router_; }
+    Overview& overview() { return overview_; }
+    const Feed& feed() const { return feed_; }
+    Sessions& sessions() { return sessions_; }
+    asio::io_context& context() { return context_; }
+    void log(circus_level level, const std::string& line) const { calls_.log(level, line); }
+    void opened() { ++connections_; }
+    void closed() { --connections_; }
+    void join(EventClient* client);
+    void leave(EventClient* client) { clients_.erase(client); }
+    // The interval's tick, if somebody waits for one and none is under way.
+    void look();
+
+  private:
+    void bind();
+    void accept();
+    void begin(int fd);
+    void settle(std::uint64_t number, circus_status status, const std::string& json);
+    void tick();
+
+    // What connections still use when they go, which may be with context_: declared before it.
+    const Settings settings_;
+    const Calls calls_;
+    int connections_ = 0;
+    std::set<EventClient*> clients_;
+
+    asio::io_context context_{1};
+    tcp::acceptor acceptor_{context_};
+    asio::steady_timer pause_{context_}, ticks_{context_};
+    std::optional<asio::thread_pool> passwords_;
+    std::atomic<int> passwords_waiting_{0};
+    std::atomic<int> events_waiting_{0};
+    std::thread thread_;
+    bool looking_ = false;
+
+    Sessions sessions_;
+    Gate gate_;
+    Login login_;
+    Overview overview_;
+    Router router_;
+    Feed feed_;
+    std::uint64_t last_number_ = 0;
+    std::map<std::uint64_t, Answered> waiting_;  // the first to go: its closures hold connections
+};
+
+}  // namespace console

@@ -1,0 +1,318 @@
+"""The plugin `console` against circusd, from outside: HTTP by http.client, WebSockets by hand. In both modes."""
+import base64
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import socket
+import struct
+
+from harness import ContractCase, free_port, main, wait_until
+
+SLEEPER = '"/bin/sleep 1000"'
+TOKEN = "a-token-to-operate"
+READ_TOKEN = "a-token-that-only-reads"
+
+
+def scrypt_hash(password):
+    """As the plugin's README makes one."""
+    salt = os.urandom(16)
+    key = hashlib.scrypt(password.encode(), salt=salt, n=1 << 12, r=8, p=1, dklen=32)
+    def plain(raw):
+        return base64.b64encode(raw).decode().rstrip("=")
+    return f"$scrypt$ln=12,r=8,p=1${plain(salt)}${plain(key)}"
+
+
+class Web:
+    """One visitor: his headers, and no connection that outlives a request."""
+
+    def __init__(self, port, **headers):
+        self.port = port
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def ask(self, method, target, body=None, **headers):
+        """(status, what the body says, the headers)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with contextlib.closing(connection):
+            sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+            if body is not None:
+                sent["Content-Type"] = "application/json"
+                body = json.dumps(body)
+            connection.request(method, target, body, sent)
+            response = connection.getresponse()
+            text = response.read().decode()
+            is_json = response.headers.get("Content-Type") == "application/json"
+            return response.status, json.loads(text) if is_json else text, response.headers
+
+    def get(self, target, **headers):
+        status, body, _ = self.ask("GET", target, **headers)
+        return status, body
+
+    def run(self, command, **properties):
+        status, body, _ = self.ask("POST", "/api/v1/commands/" + command, properties)
+        return status, body
+
+
+class WebSocket:
+    """A client of /api/v1/events; messages are read without waiting."""
+
+    def __init__(self, port, query="", **headers):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        lines = [f"GET /api/v1/events{query} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket",
+                 "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.data = b""
+        while b"\r\n\r\n" not in self.data:
+            block = self.socket.recv(4096)
+            if not block:
+                break
+            self.data += block
+        head, _, self.data = self.data.partition(b"\r\n\r\n")
+        self.status = int(head.split(b" ")[1]) if head else 0
+        self.messages = []
+        self.ended = False
+        self.socket.setblocking(False)
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, message):
+        text = json.dumps(message).encode()
+        mask = os.urandom(4)
+        self.socket.sendall(bytes([0x81, 0x80 | len(text)]) + mask
+                            + bytes(each ^ mask[at % 4] for at, each in enumerate(text)))
+
+    def received(self):
+        """Everything so far."""
+        try:
+            while block := self.socket.recv(65536):
+                self.data += block
+            self.ended = True
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self.ended = True
+        while len(self.data) >= 2:
+            size, start = self.data[1] & 127, 2
+            if size == 126:
+                size, start = struct.unpack(">H", self.data[2:4].ljust(2, b"\0"))[0], 4
+            elif size == 127:
+                size, start = struct.unpack(">Q", self.data[2:10].ljust(8, b"\0"))[0], 10
+            if len(self.data) < start + size:
+                break
+            if self.data[0] & 15 == 1:
+                self.messages.append(json.loads(self.data[start:start + size]))
+            self.data = self.data[start + size:]
+        return self.messages
+
+    def of(self, kind):
+        return [each for each in self.received() if each["type"] == kind]
+
+    def topics(self):
+        return [event["topic"] for each in self.of("events") for event in each["events"]]
+
+
+class ConsoleCase(ContractCase):
+    isolate = False
+
+    def section(self, options):
+        return (f'\n[plugin.console]\nuse = "console"\nisolate = {"true" if self.isolate else "false"}\n'
+                f'listen = "127.0.0.1:0"\ninterval = 0.2\n{options}\n')
+
+    def run_console(self, options="", config=f"[watcher.web]\ncmd = {SLEEPER}\nnumprocesses = 2\n"):
+        """A daemon with a console, and the port it took."""
+        self.console = self.run_daemon(config + self.section(options))
+        return self.console, self.port_of(self.console)
+
+    def port_of(self, daemon, past=0):
+        """Where the console says it is, after `past` times."""
+        def said():
+            lines = [line for line in daemon.log().splitlines() if "console at http://" in line]
+            return lines[past] if len(lines) > past else None
+        line = wait_until(said, what=lambda: f"where the console is\n{daemon.log_tail()}")
+        return int(line.rstrip("/").rpartition(":")[2])
+
+    def events(self, port, query="", **headers):
+        client = WebSocket(port, query, **headers)
+        self.addCleanup(client.close)
+        return client
+
+
+class Console(ConsoleCase):
+    def test_CommandsGoToCircusdAndWhatTheyDoIsSeen(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\n')
+        web = Web(port, Authorization=f"Bearer {TOKEN}")
+        daemon.wait_active("web", 2)
+        status, answer = web.run("incr", name="web", nb=2, waiting=True)
+        self.assertEqual((status, answer["status"], answer["numprocesses"]), (200, "ok", 4))
+        pids = daemon.wait_active("web", 4)
+        self.assertEqual(sorted(web.get("/api/v1/watchers/web/pids")[1]["pids"]), sorted(pids))
+        row = web.get("/api/v1/watchers")[1]["watchers"][0]
+        self.assertEqual((row["name"], row["status"], row["running"], row["numprocesses"]), ("web", "active", 4, 4))
+        self.assertEqual(web.run("kill", name="web", pid=pids[0], waiting=True)[0], 200)
+        self.assertNotIn(pids[0], daemon.wait_active("web", 4))
+        self.assertEqual(web.get("/api/v1/watchers/nobody")[0], 404)
+        self.assertEqual(web.run("incr", name="web", nb="x")[0], 400)
+        self.assertEqual(web.run("nothing")[0], 404)
+        self.assertEqual(web.get("/api/v1/plugins")[1]["plugins"]["console"]["mode"],
+                         "isolated" if self.isolate else "in-process")
+
+    def test_EventsAndOverviewsArePushed(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\n', config=f"""
+[watcher.web]
+cmd = {SLEEPER}
+autostart = false
+
+[socket.front]
+host = "127.0.0.1"
+port = 0
+""")
+        self.assertEqual(self.events(port).status, 401)
+        client = self.events(port, "?overview=1", Authorization=f"Bearer {TOKEN}")
+        self.assertEqual(client.status, 101)
+        wait_until(lambda: client.of("overview"), what=lambda: daemon.log_tail())
+        first = client.of("overview")[0]
+        self.assertEqual([each["status"] for each in first["watchers"]], ["stopped"])
+        self.assertEqual(first["sockets"][0]["name"], "front")
+        daemon.client.ok("start", name="web", waiting=True)
+        wait_until(lambda: {"watcher.web.spawn", "watcher.web.start"} <= set(client.topics()))
+        client.send({"watcher": "web"})
+        shown = wait_until(lambda: [each for each in client.of("overview") if each.get("processes")],
+                           what=lambda: client.of("overview")[-1:])[0]
+        self.assertEqual([each["pid"] for each in shown["processes"]], daemon.pids("web"))
+        self.assertEqual(shown["watchers"][0]["running"], 1)
+        daemon.client.ok("stop", name="web", waiting=True)
+        wait_until(lambda: "watcher.web.reap" in client.topics())
+        wait_until(lambda: client.of("overview")[-1]["watchers"][0]["deaths"] == 1)
+
+    def test_TheDocumentListsEveryCommand(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\n')
+        status, document = Web(port, Authorization=f"Bearer {TOKEN}").get("/api/v1/openapi.json")
+        self.assertEqual((status, document["openapi"]), (200, "3.0.3"))
+        commands = daemon.client.ok("commands")["commands"]
+        self.assertLessEqual({"/api/v1/commands/" + name for name in commands}, set(document["paths"]))
+        incr = document["paths"]["/api/v1/commands/incr"]["post"]["requestBody"]
+        self.assertEqual(incr["content"]["application/json"]["schema"]["required"], ["name"])
+
+    def test_WhoeverOnlyReadsChangesNothing(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\nread_token = "{READ_TOKEN}"\n')
+        reader = Web(port, Authorization=f"Bearer {READ_TOKEN}")
+        pids = daemon.wait_active("web", 2)
+        self.assertEqual(reader.get("/api/v1/watchers")[0], 200)
+        self.assertEqual(reader.run("list", name="web")[1]["pids"], pids)
+        for command in ("stop", "Stop", "kill", "quit", "plugin", "reloadconfig"):
+            self.assertEqual(reader.run(command, name="web")[0], 403, command)
+        self.assertEqual(daemon.pids("web"), pids)
+
+    def test_ALoginIsACookieAndAWriteBringsItsToken(self):
+        _, port = self.run_console(f'users.ann = "{scrypt_hash("correct horse")}"\n')
+        web = Web(port)
+        self.assertEqual(web.get("/api/v1/watchers")[0], 401)
+        self.assertEqual(web.ask("POST", "/api/v1/login", {"user": "ann", "password": "wrong"})[0], 401)
+        status, body, headers = web.ask("POST", "/api/v1/login", {"user": "ann", "password": "correct horse"})
+        self.assertEqual((status, body["role"]), (200, "operate"))
+        cookie = headers["Set-Cookie"]
+        self.assertIn("HttpOnly; SameSite=Strict", cookie)
+        web.headers["Cookie"] = cookie.partition(";")[0]
+        self.assertEqual(web.get("/api/v1/watchers")[0], 200)
+        self.assertEqual(web.run("stop", name="web")[0], 403)
+        client = self.events(port, Cookie=web.headers["Cookie"])
+        self.assertEqual(client.status, 101)
+        self.assertEqual(self.events(port, Cookie=web.headers["Cookie"], Origin="http://evil.example").status, 403)
+        web.headers["X-Circus-Csrf"] = web.get("/api/v1/session")[1]["csrf"]
+        self.assertEqual(web.run("stop", name="web", waiting=True)[0], 200)
+        self.assertEqual(web.ask("POST", "/api/v1/logout", {})[0], 200)
+        self.assertEqual(web.get("/api/v1/watchers")[0], 401)
+        wait_until(lambda: client.received() is not None and client.ended, what="the end of the session's WebSocket")
+
+    def test_LoginsAreThrottled(self):
+        _, port = self.run_console(f'users.ann = "{scrypt_hash("correct horse")}"\n')
+        web = Web(port)
+        found = [web.ask("POST", "/api/v1/login", {"user": "ann", "password": "wrong"})[0] for _ in range(5)]
+        self.assertEqual(found, [401] * 5)
+        # The pauses grow, so that a machine that is slow meets one all the same.
+        for _ in range(6):
+            status, _, headers = web.ask("POST", "/api/v1/login", {"user": "ann", "password": "wrong"})
+            if status == 429:
+                break
+        self.assertEqual(status, 429)
+        self.assertGreaterEqual(int(headers["Retry-After"]), 1)
+
+    def test_NamesOfOthersAndTheirPagesAreRefused(self):
+        daemon, port = self.run_console()
+        pids = daemon.wait_active("web", 2)
+        web = Web(port)
+        self.assertEqual(web.get("/api/v1/watchers")[0], 200)
+        self.assertEqual(web.get("/api/v1/watchers", Host="evil.example")[0], 403)
+        self.assertEqual(web.get("/api/v1/watchers", Origin="http://evil.example")[0], 403)
+        self.assertEqual(web.run("stop", name="web")[0], 403)
+        web.headers["X-Circus-Csrf"] = web.get("/api/v1/session")[1]["csrf"]
+        self.assertEqual(web.run("add", name="x", cmd="/bin/true")[0], 403)
+        self.assertEqual(web.run("set", name="web", options={"cmd": "/bin/true"})[0], 403)
+        self.assertEqual(daemon.pids("web"), pids)
+        self.assertEqual(web.run("stop", name="web", waiting=True)[0], 200)
+
+    def test_HealthReadinessAndThePageNeedNoLogin(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\n')
+        daemon.wait_active("web", 2)
+        web = Web(port)
+        self.assertEqual(web.get("/healthz")[0], 200)
+        wait_until(lambda: web.get("/readyz")[0] == 200)
+        status, page, headers = web.ask("GET", "/")
+        self.assertEqual(status, 200)
+        self.assertIn("<title>circusd</title>", page)
+        self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+
+    def test_ARestartOfThePluginComesBackOnItsPort(self):
+        port = free_port()
+        daemon = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n"
+                                 + self.section("").replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        self.port_of(daemon)
+        client = self.events(port)
+        daemon.client.ok("plugin", name="console", action="restart", waiting=True)
+        self.assertEqual(self.port_of(daemon, 1), port)
+        wait_until(lambda: client.received() is not None and client.ended)
+        self.assertEqual(Web(port).get("/healthz")[0], 200)
+
+    def test_OtherMachinesAreNotLetInWithoutATokenAndTheStackRunsOn(self):
+        daemon = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n"
+                                 + self.section("").replace("127.0.0.1:0", "0.0.0.0:0"))
+        shown = wait_until(lambda: daemon.client.ok("plugins")["plugins"]["console"].get("error"),
+                           what=lambda: daemon.log_tail())
+        self.assertIn("needs a token or users", shown)
+        daemon.wait_active("web", 1)
+
+    def test_TheDaemonEndsWhileSomebodyWaits(self):
+        daemon, port = self.run_console()
+        daemon.wait_active("web", 2)
+        client = self.events(port, "?overview=1")
+        self.assertEqual(daemon.terminate(), 0)
+        wait_until(lambda: client.received() is not None and client.ended)
+
+
+class ConsoleIsolated(Console):
+    isolate = True
+
+
+class Httpd(ConsoleCase):
+    def test_TheOptionOfCircusLoadsItThereAndFollowsAChange(self):
+        first, second = free_port(), free_port()
+        daemon = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n",
+                                 f'httpd = true\nhttpd_host = "localhost"\nhttpd_port = {first}\n')
+        self.assertEqual(self.port_of(daemon), first)
+        self.assertEqual(Web(first).get("/api/v1/watchers")[1]["watchers"][0]["name"], "web")
+        with open(daemon.config_path) as file:
+            text = file.read()
+        with open(daemon.config_path, "w") as file:
+            file.write(text.replace(f"httpd_port = {first}", f"httpd_port = {second}"))
+        daemon.client.ok("reloadconfig", waiting=True)
+        self.assertEqual(self.port_of(daemon, 1), second)
+        self.assertEqual(Web(second).get("/healthz")[0], 200)
+        with self.assertRaises(ConnectionRefusedError):
+            Web(first).get("/healthz")
+
+
+if __name__ == "__main__":
+    main()

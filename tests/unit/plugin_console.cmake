@@ -1,0 +1,13 @@
+# The console: its own code over a fake backend, and the server on the fake host.
+foreach(test plugin_console plugin_console_routes plugin_console_server)
+    circus_test(${test} LINK CircusSdk::CircusSdk PkgConfig::CRYPTO Threads::Threads)
+    target_sources(${test}_test PRIVATE $<TARGET_OBJECTS:console_objects>)
+    target_include_directories(${test}_test PRIVATE ${CMAKE_SOURCE_DIR}/plugins)
+endforeach()
+
+# Against circusd, in both modes.
+add_test(NAME contract_console
+    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_console.py)
+set_tests_properties(contract_console PROPERTIES
+    LABELS contract COST 100 TIMEOUT 300
+    ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")

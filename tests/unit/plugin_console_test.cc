@@ -1,0 +1,288 @@
+// The console's own code: who comes in, what he may do, and which command a path is.
+#include "console_fixture.hpp"
+
+namespace console {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+std::string failure_of(const Json& options) {
+    try {
+        console_settings(options);
+        return {};
+    } catch (const circus::Failure& failure) {
+        return failure.what();
+    }
+}
+
+// ---- settings ----
+
+TEST(ConsoleSettings, WhatOtherMachinesReachNeedsATokenOrUsers) {
+    for (const char* listen : {"0.0.0.0:80", "[::]:80", "192.168.1.5:80"}) {
+        EXPECT_THAT(failure_of({{"listen", listen}}), HasSubstr("that needs a token or users")) << listen;
+        EXPECT_EQ(failure_of({{"listen", listen}, {"token", kToken}}), "");
+        EXPECT_EQ(failure_of({{"listen", listen}, {"users", {{"ann", kHash}}}}), "");
+    }
+    for (const char* listen : {"127.0.0.1:80", "127.8.0.1:80", "[::1]:80", "::1:80", "localhost:0"})
+        EXPECT_EQ(failure_of({{"listen", listen}}), "") << listen;
+}
+
+TEST(ConsoleSettings, WhatCannotBeMeantIsNamed) {
+    EXPECT_THAT(failure_of({{"listen", "8080"}}), HasSubstr("ADDRESS:PORT"));
+    EXPECT_THAT(failure_of({{"listen", "127.0.0.1:99999"}}), HasSubstr("no port"));
+    EXPECT_THAT(failure_of({{"listen", "example.com:80"}}), HasSubstr("no address"));
+    EXPECT_THAT(failure_of({{"token", "short"}}), HasSubstr("16 characters"));
+    EXPECT_THAT(failure_of({{"token", "$(circus.env.CONSOLE_TOKEN)"}}), HasSubstr("is not set"));
+    EXPECT_THAT(failure_of({{"token", kToken}, {"read_token", kToken}}), HasSubstr("the same"));
+    EXPECT_THAT(failure_of({{"users", {{"ann", "correct horse"}}}}), HasSubstr("must be a hash"));
+    EXPECT_THAT(failure_of({{"users", {{"ann", {{"password", kHash}, {"role", "boss"}}}}}}),
+                HasSubstr("role"));
+    EXPECT_THAT(failure_of({{"users", {{"ann", {{"role", "read"}}}}}}), HasSubstr("users.ann"));
+}
+
+TEST(ConsoleSecrets, APasswordIsKnownByItsHash) {
+    const auto hash = PasswordHash::parse(kHash);
+    ASSERT_TRUE(hash);
+    EXPECT_TRUE(hash->is_of("correct horse"));
+    EXPECT_FALSE(hash->is_of("correct horsf"));
+    EXPECT_FALSE(hash->is_of(""));
+    EXPECT_FALSE(PasswordHash::of_nobody().is_of(""));
+}
+
+TEST(ConsoleSecrets, HashesThatAreNoneOrCostTooMuchAreRefused) {
+    for (const char* text :
+         {"", "$scrypt$", "$argon2id$v=19$m=1$a$b", "$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFi",
+          "$scrypt$ln=10,r=8,p=1$!!!!$6g3umF+uVrJsObaTZhIbbTlgrvOEFcCItdwSjtPF67M",
+          "$scrypt$ln=20,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$6g3umF+uVrJsObaTZhIbbTlgrvOEFcCItdwSjtPF67M",
+          "$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$"})
+        EXPECT_FALSE(PasswordHash::parse(text)) << text;
+}
+
+// ---- the gate ----
+
+TEST_F(ConsoleTest, ANameThatIsNotThisConsolesIsRefused) {
+    set_up({{"hosts", {"Console.Example.com"}}});
+    for (const char* host :
+         {"evil.example", "evil.example:8080", "127.0.0.1.evil.example", "", "localhost.evil.example"}) {
+        Request rebound = request("GET", "/healthz");
+        rebound.headers.front().second = host;
+        EXPECT_EQ(ask(rebound).status, 403) << host;
+    }
+    for (const char* host :
+         {"127.0.0.1", "localhost:9000", "[::1]:8080", "10.0.0.7:8080", "console.example.com"}) {
+        Request own = request("GET", "/healthz");
+        own.headers.front().second = host;
+        EXPECT_EQ(ask(own).status, 200) << host;
+    }
+}
+
+TEST_F(ConsoleTest, PagesOfOthersAreRefused) {
+    set_up();
+    for (const char* origin :
+         {"http://evil.example", "null", "http://127.0.0.1:9999", "file://127.0.0.1:8080"}) {
+        headers = {{"origin", origin}};
+        EXPECT_EQ(get("/api/v1/watchers").status, 403) << origin;
+    }
+    headers = {{"origin", "http://127.0.0.1:8080"}, {"sec-fetch-site", "same-origin"}};
+    EXPECT_EQ(get("/api/v1/watchers").status, 200);
+    for (const char* site : {"cross-site", "same-site"}) {
+        headers = {{"sec-fetch-site", site}, {"sec-fetch-mode", "navigate"}};
+        EXPECT_EQ(get("/api/v1/watchers").status, 403) << site;
+        EXPECT_EQ(get("/").status, 200) << "a link to the page";
+    }
+}
+
+TEST_F(ConsoleTest, AWriteNeedsTheTokenAgainstForgery) {
+    set_up();
+    EXPECT_EQ(post("/api/v1/commands/stop", {{"name", "web"}}).status, 403);
+    EXPECT_THAT(backend.calls, IsEmpty());
+    headers["x-circus-csrf"] = json(get("/api/v1/session")).at("csrf").get<std::string>();
+    EXPECT_EQ(post("/api/v1/commands/stop", {{"name", "web"}}).status, 200);
+    EXPECT_THAT(backend.calls, ElementsAre(FakeBackend::Call{"stop", {{"name", "web"}}}));
+    headers["x-circus-csrf"].back() ^= 1;
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 403);
+}
+
+TEST_F(ConsoleTest, AWriteIsJson) {
+    set_up({{"token", kToken}});
+    bearer(kToken);
+    Request form = request("POST", "/api/v1/commands/stop", "{}");
+    EXPECT_EQ(ask(form).status, 415);
+    form.headers.emplace_back("content-type", "text/plain");
+    EXPECT_EQ(ask(form).status, 415);
+    form.headers.back().second = "Application/JSON; charset=utf-8";
+    EXPECT_EQ(ask(form).status, 200);
+    form.body = "[1]";
+    EXPECT_EQ(ask(form).status, 400);
+}
+
+TEST_F(ConsoleTest, WithTokensNobodyComesInWithoutOne) {
+    set_up({{"token", kToken}});
+    EXPECT_EQ(get("/api/v1/watchers").status, 401);
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 401);
+    EXPECT_EQ(get("/api/v1/openapi.json").status, 401);
+    EXPECT_EQ(get("/api/v1/nothing").status, 401);
+    bearer("a-token-to-operatf");
+    EXPECT_EQ(get("/api/v1/watchers").status, 401);
+    bearer("");
+    EXPECT_EQ(get("/api/v1/watchers").status, 401);
+    EXPECT_THAT(backend.calls, IsEmpty());
+    bearer(kToken);
+    EXPECT_EQ(get("/api/v1/watchers").status, 200);
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 200) << "no cookie, no forgery";
+}
+
+// ---- logging in ----
+
+TEST_F(ConsoleTest, ALoginIsASessionInACookieOfItsOwn) {
+    set_up({{"users", {{"ann", kHash}}}});
+    const auto in = post("/api/v1/login", {{"user", "ann"}, {"password", "correct horse"}});
+    ASSERT_EQ(in.status, 200);
+    EXPECT_THAT(header(in, "Set-Cookie"), ::testing::StartsWith("circus_console_8080="));
+    EXPECT_THAT(header(in, "Set-Cookie"), HasSubstr("; HttpOnly; SameSite=Strict; Max-Age=43200"));
+    EXPECT_THAT(header(in, "Set-Cookie"), Not(HasSubstr("Secure")));
+    take_session(in);
+    EXPECT_EQ(json(get("/api/v1/session")).at("user"), "ann");
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 200);
+    EXPECT_EQ(post("/api/v1/logout").status, 200);
+    EXPECT_EQ(get("/api/v1/watchers").status, 401);
+}
+
+TEST_F(ConsoleTest, ASessionEnds) {
+    set_up({{"users", {{"ann", kHash}}}});
+    take_session(post("/api/v1/login", {{"user", "ann"}, {"password", "correct horse"}}));
+    now += std::chrono::hours(12) - seconds(1);
+    EXPECT_EQ(get("/api/v1/watchers").status, 200);
+    now += seconds(1);
+    EXPECT_EQ(get("/api/v1/watchers").status, 401);
+}
+
+TEST_F(ConsoleTest, BehindTlsTheCookieIsForTlsAlone) {
+    set_up({{"token", kToken}});
+    headers["origin"] = "https://127.0.0.1:8080";
+    EXPECT_THAT(header(post("/api/v1/login", {{"token", kToken}}), "Set-Cookie"), HasSubstr("; Secure"));
+}
+
+TEST_F(ConsoleTest, AWrongLoginTellsNothing) {
+    set_up({{"users", {{"ann", kHash}}}, {"token", kToken}});
+    const auto wrong = post("/api/v1/login", {{"user", "ann"}, {"password", "x"}});
+    EXPECT_EQ(wrong.status, 401);
+    EXPECT_EQ(header(wrong, "Set-Cookie"), "");
+    const auto unknown = post("/api/v1/login", {{"user", "bob"}, {"password", "correct horse"}});
+    EXPECT_EQ(unknown.body, wrong.body);
+    EXPECT_EQ(backend.checked, 2) << "a name that there is not takes as long";
+    EXPECT_EQ(post("/api/v1/login", {{"token", "a-token-to-operatf"}}).status, 401);
+    EXPECT_EQ(post("/api/v1/login", {{"user", 5}}).status, 401);
+    backend.is_busy = true;
+    EXPECT_EQ(post("/api/v1/login", {{"user", "bob"}, {"password", "x"}}).status, 503);
+}
+
+TEST_F(ConsoleTest, LoginsAreThrottledByAddress) {
+    set_up({{"users", {{"ann", kHash}}}});
+    for (int i = 0; i < 5; ++i)
+        EXPECT_EQ(post("/api/v1/login", {{"user", "ann"}, {"password", "x"}}).status, 401);
+    const auto soon = post("/api/v1/login", {{"user", "ann"}, {"password", "correct horse"}});
+    EXPECT_EQ(soon.status, 429);
+    EXPECT_EQ(header(soon, "Retry-After"), "1");
+    peer = "10.0.0.9";
+    EXPECT_EQ(post("/api/v1/login", {{"user", "ann"}, {"password", "x"}}).status, 401);
+    peer = "127.0.0.1";
+    now += seconds(1);
+    EXPECT_EQ(post("/api/v1/login", {{"user", "ann"}, {"password", "correct horse"}}).status, 200);
+    EXPECT_EQ(post("/api/v1/login", {{"user", "ann"}, {"password", "x"}}).status, 401) << "a success forgets";
+}
+
+TEST(ConsoleThrottle, ThePauseDoublesUpToAMinuteAndIsForgotten) {
+    Throttle throttle;
+    console::Time now{std::chrono::hours(1)};
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.attempt("10.0.0.1", now)) << "the first ones are free";
+    std::vector<long long> pauses;
+    for (int i = 0; i < 8; ++i) {
+        const auto wait = throttle.attempt("10.0.0.1", now);
+        ASSERT_TRUE(wait);
+        pauses.push_back(wait->count());
+        now += *wait;
+        EXPECT_FALSE(throttle.attempt("10.0.0.1", now));
+    }
+    EXPECT_THAT(pauses, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60));
+    EXPECT_TRUE(throttle.attempt("10.0.0.1", now + seconds(59)));
+    EXPECT_FALSE(throttle.attempt("10.0.0.1", now + std::chrono::minutes(11)));
+    EXPECT_FALSE(throttle.attempt("10.0.0.1", now + std::chrono::minutes(11)));
+}
+
+TEST(ConsoleThrottle, ANetworkOfIpv6IsOneAndTheTableIsBounded) {
+    Throttle throttle;
+    const console::Time now{std::chrono::hours(1)};
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.attempt("2001:db8::" + std::to_string(i), now));
+    EXPECT_TRUE(throttle.attempt("2001:db8::ffff", now));
+    for (int i = 0; i < 5000; ++i) throttle.attempt("address " + std::to_string(i), now + seconds(i));
+    EXPECT_LE(throttle.remembered(), 4096u);
+}
+
+// ---- roles ----
+
+TEST_F(ConsoleTest, WhoMayReadChangesNothing) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    bearer(kReadToken);
+    EXPECT_EQ(get("/api/v1/watchers").status, 200);
+    EXPECT_EQ(post("/api/v1/commands/list").status, 200);
+    EXPECT_EQ(post("/api/v1/commands/LIST").status, 200);
+    backend.calls.clear();
+    for (const char* command : {"stop", "STOP", "added_by_a_plugin", "nothing"})
+        EXPECT_EQ(post(std::string("/api/v1/commands/") + command).status, 403) << command;
+    for (const auto& call : backend.calls) EXPECT_EQ(call.command, "commands");
+}
+
+TEST_F(ConsoleTest, WhoMayReadSeesNoEnvironment) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    backend.answers["options"] = FakeBackend::ok({{"options", {{"cmd", "x"}, {"env", {{"SECRET", "abc"}}}}}});
+    bearer(kReadToken);
+    EXPECT_EQ(json(get("/api/v1/watchers/web")).at("options").at("env").at("SECRET"), "(hidden)");
+    EXPECT_EQ(json(post("/api/v1/commands/options", {{"name", "web"}})).at("options").at("env").at("SECRET"),
+              "(hidden)");
+    bearer(kToken);
+    EXPECT_EQ(json(get("/api/v1/watchers/web")).at("options").at("env").at("SECRET"), "abc");
+}
+
+TEST_F(ConsoleTest, ReadOnlyIsForEverybody) {
+    set_up({{"read_only", true}, {"token", kToken}});
+    bearer(kToken);
+    EXPECT_EQ(get("/api/v1/watchers").status, 200);
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 403);
+    EXPECT_EQ(json(get("/api/v1/session")).at("role"), "read");
+    headers.clear();
+    take_session(post("/api/v1/login", {{"token", kToken}}));
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 403);
+}
+
+TEST_F(ConsoleTest, AUserHasItsRole) {
+    set_up({{"users", {{"eve", {{"password", kHash}, {"role", "read"}}}}}});
+    take_session(post("/api/v1/login", {{"user", "eve"}, {"password", "correct horse"}}));
+    EXPECT_EQ(json(get("/api/v1/session")).at("role"), "read");
+    EXPECT_EQ(post("/api/v1/commands/stop").status, 403);
+}
+
+TEST_F(ConsoleTest, WhatRunsIsNotSaidHereUnlessAllowed) {
+    set_up({{"token", kToken}});
+    bearer(kToken);
+    EXPECT_EQ(post("/api/v1/commands/add", {{"name", "x"}, {"cmd", "sh"}}).status, 403);
+    EXPECT_EQ(post("/api/v1/commands/Add", {{"name", "x"}, {"cmd", "sh"}}).status, 403);
+    for (const char* option :
+         {"cmd", "args", "env", "uid", "hooks", "hooks.before_start", "stdout_stream.filename"})
+        EXPECT_EQ(post("/api/v1/commands/set", {{"name", "x"}, {"options", {{"priority", 1}, {option, "x"}}}})
+                      .status,
+                  403)
+            << option;
+    EXPECT_THAT(backend.calls, IsEmpty());
+    EXPECT_EQ(post("/api/v1/commands/set", {{"name", "x"}, {"options", {{"numprocesses", 2}}}}).status, 200);
+    set_up({{"token", kToken}, {"allow_add", true}});
+    EXPECT_EQ(post("/api/v1/commands/add", {{"name", "x"}, {"cmd", "sh"}}).status, 200);
+    EXPECT_EQ(post("/api/v1/commands/set", {{"name", "x"}, {"options", {{"cmd", "x"}}}}).status, 200);
+}
+
+}  // namespace
+}  // namespace console
