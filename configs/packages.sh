@@ -1,7 +1,7 @@
 #!/bin/sh
 # packages.sh GROUP...: installs what is missing of Debian's packages for `build` (circusd itself), `stack`
-# (what configs/stack.toml runs) and `test` (tests/run.sh). Does nothing, and asks for nothing, where all of
-# them are there.
+# (what configs/stack.toml runs), `web` (what bundles the console's page; without it that is a plain one) and
+# `test` (tests/run.sh). Does nothing, and asks for nothing, where all of them are there.
 #
 # Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
 # installs them. They are left alone: the stack has ports of its own.
@@ -17,11 +17,14 @@ list() {
             [ -e /usr/include/boost/version.hpp ] || echo libboost-dev ;;
         stack)
             echo chaussette python3 redis-server memcached curl ;;
+        web)
+            # npm comes with nodejs where that is not Debian's, which Debian's npm would not go with.
+            command -v npm >/dev/null || echo nodejs npm ;;
         test)
             echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy lld \
                 shellcheck zsh fish abigail-tools ;;
         *)
-            echo "packages.sh: no group \"$1\": build, stack or test" >&2
+            echo "packages.sh: no group \"$1\": build, stack, web or test" >&2
             return 2 ;;
     esac
 }

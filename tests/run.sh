@@ -212,6 +212,7 @@ part_scripts() {
 if [ "$install" = yes ]; then
     section "packages"
     configs/packages.sh build stack test || exit 1
+    configs/packages.sh web || echo "run.sh: without npm the console gets its plain page"
 fi
 for part in $all_parts; do
     [[ " $parts " != *" $part "* ]] || "part_$part"

@@ -1,0 +1,205 @@
+// The first page: every watcher in a row, then the sockets and the newest events.
+import type { Session, Watcher } from "./api";
+import { useState } from "preact/hooks";
+import { bytes, clock, figure, percent } from "./format";
+import { Sparkline } from "./graphs";
+import { history, run, useStore, type State } from "./store";
+
+export const kActions = ["start", "stop", "restart", "reload"] as const;
+
+export function Actions({ name, session }: { name: string; session: Session }) {
+  const off = session.role !== "operate";
+  return (
+    <span class="actions">
+      {kActions.map((each) => (
+        <button type="button" disabled={off} aria-label={`${each} ${name}`} onClick={() => void run(each, { name })}>
+          {each}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+export function Scale({ watcher, session }: { watcher: Watcher; session: Session }) {
+  const off = session.role !== "operate" || watcher.singleton === true;
+  const name = watcher.name;
+  return (
+    <span class="scale">
+      <button type="button" disabled={off} aria-label={`one process less of ${name}`} onClick={() => void run("decr", { name })}>
+        −
+      </button>
+      <span class="count">
+        {watcher.running}/{figure(watcher.numprocesses)}
+      </span>
+      <button type="button" disabled={off} aria-label={`one process more of ${name}`} onClick={() => void run("incr", { name })}>
+        +
+      </button>
+    </span>
+  );
+}
+
+export const Status = ({ status }: { status: string }) => <span class={`status ${status}`}>{status}</span>;
+
+function Row({ watcher, session }: { watcher: Watcher; session: Session }) {
+  const { name } = watcher;
+  return (
+    <tr>
+      <th scope="row">
+        <a href={`#/watcher/${encodeURIComponent(name)}`}>{name}</a>
+      </th>
+      <td>
+        <Status status={watcher.status} />
+      </td>
+      <td>
+        <Scale watcher={watcher} session={session} />
+      </td>
+      <td class="number">{percent(watcher.cpu)}</td>
+      <td>
+        <Sparkline values={history.of(`${name} cpu`)} label={`cpu of ${name}: ${percent(watcher.cpu)}`} />
+      </td>
+      <td class="number">{bytes(watcher.rss)}</td>
+      <td class="number">{watcher.deaths}</td>
+      <td>
+        <Actions name={name} session={session} />
+      </td>
+    </tr>
+  );
+}
+
+function AddWatcher() {
+  const [open, setOpen] = useState(false);
+  const add = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const fields = new FormData(form);
+    const text = (key: string) => String(fields.get(key) ?? "").trim();
+    const done = await run("add", {
+      name: text("name"),
+      cmd: text("cmd"),
+      options: { numprocesses: Number(text("numprocesses")) },
+      start: true,
+    });
+    if (done) setOpen(false);
+  };
+  if (!open)
+    return (
+      <button type="button" onClick={() => setOpen(true)}>
+        Add a watcher
+      </button>
+    );
+  return (
+    <form class="inline" onSubmit={(event) => void add(event)}>
+      <label>
+        Name <input name="name" required />
+      </label>
+      <label>
+        Command <input name="cmd" required class="long" />
+      </label>
+      <label>
+        Processes <input name="numprocesses" type="number" min="1" value="1" required />
+      </label>
+      <button>Add and start</button>
+      <button type="button" onClick={() => setOpen(false)}>
+        Cancel
+      </button>
+    </form>
+  );
+}
+
+export function EventList({ state, most }: { state: State; most: number }) {
+  return (
+    <>
+      {state.lost > 0 && <p class="quiet">{state.lost} events came too fast to be shown.</p>}
+      <ol class="events">
+        {state.events.slice(0, most).map(({ seq, topic, payload }) => {
+          const { time, watcher: _, ...rest } = payload;
+          return (
+            <li key={seq}>
+              <time>{typeof time === "number" ? clock(time) : ""}</time> <b>{topic}</b>{" "}
+              <span class="quiet">
+                {Object.entries(rest)
+                  .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
+                  .join(", ")}
+              </span>
+            </li>
+          );
+        })}
+      </ol>
+    </>
+  );
+}
+
+export function OverviewPage() {
+  const state = useStore();
+  const { overview, session } = state;
+  if (!overview || !session) return <p class="quiet">Waiting for the first figures …</p>;
+  return (
+    <>
+      <section aria-labelledby="watchers">
+        <h2 id="watchers">Watchers</h2>
+        <div class="wide">
+          <table>
+            <thead>
+              <tr>
+                {["Name", "State", "Processes", "CPU", "", "Memory", "Ended", ""].map((each, at) => (
+                  <th scope="col" class={at === 3 || at === 5 || at === 6 ? "number" : ""}>
+                    {each || <span class="hidden">{at === 4 ? "CPU over time" : "Actions"}</span>}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {overview.watchers.map((each) => (
+                <Row key={each.name} watcher={each} session={session} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+        {session.allow_add && <AddWatcher />}
+      </section>
+      {overview.sockets.length > 0 && (
+        <section aria-labelledby="sockets">
+          <h2 id="sockets">
+            <a href="#/sockets">Sockets</a>
+          </h2>
+          <div class="wide">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Name</th>
+                  <th scope="col">Address</th>
+                  <th scope="col" class="number">Queue</th>
+                  <th scope="col" class="number">In flight</th>
+                  <th scope="col" class="number">Accepted</th>
+                  <th scope="col">
+                    <span class="hidden">Connections per second over time</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {overview.sockets.map(({ name, path, host, port, figures }) => (
+                  <tr key={name}>
+                    <th scope="row">{name}</th>
+                    <td>{path ?? `${host}:${port}`}</td>
+                    <td class="number">{figure(figures.queue)}</td>
+                    <td class="number">{figure(figures.in_flight)}</td>
+                    <td class="number">{figure(figures.accepted)}</td>
+                    <td>
+                      <Sparkline values={history.of(`socket ${name} rate`)} label={`connections per second of ${name}`} />
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </section>
+      )}
+      <section aria-labelledby="events">
+        <h2 id="events">
+          <a href="#/events">Events</a>
+        </h2>
+        <EventList state={state} most={12} />
+      </section>
+    </>
+  );
+}

@@ -1,0 +1,137 @@
+// What the page knows, and the WebSocket it knows it from. The connection comes back by itself: half a second after it
+// was lost, then after twice as long each time, ten seconds at the most.
+import { useEffect, useState } from "preact/hooks";
+import { command, Failed, session as askSession, type Event, type Overview, type Session } from "./api";
+import { History } from "./history";
+
+const kEvents = 200;
+
+export interface State {
+  session: Session | null;
+  online: boolean;
+  overview: Overview | null;
+  events: Event[]; // the newest first
+  lost: number;
+  error: string;
+}
+
+export const history = new History();
+
+let state: State = { session: null, online: false, overview: null, events: [], lost: 0, error: "" };
+let watched: string | null = null;
+let socket: WebSocket | null = null;
+let pause = 500;
+let again: ReturnType<typeof setTimeout> | undefined;
+const listeners = new Set<() => void>();
+
+function change(part: Partial<State>): void {
+  state = { ...state, ...part };
+  for (const each of listeners) each();
+}
+
+export function useStore(): State {
+  const [, render] = useState({});
+  useEffect(() => {
+    const listener = () => render({});
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }, []);
+  return state;
+}
+
+function remember(overview: Overview): void {
+  const figures = new Map<string, number | null>();
+  for (const each of overview.watchers) {
+    figures.set(`${each.name} cpu`, each.cpu);
+    figures.set(`${each.name} rss`, each.rss);
+  }
+  const before = new Map(state.overview?.sockets.map((each) => [each.name, each.figures.accepted]));
+  const passed = state.overview ? overview.time - state.overview.time : 0;
+  for (const { name, figures: now } of overview.sockets) {
+    const last = before.get(name);
+    const rate = passed > 0 && now.accepted !== null && last != null ? Math.max(0, now.accepted - last) / passed : null;
+    figures.set(`socket ${name} rate`, rate);
+    figures.set(`socket ${name} queue`, now.queue);
+    figures.set(`socket ${name} in_flight`, now.in_flight);
+  }
+  for (const each of overview.processes ?? []) {
+    figures.set(`${each.pid} cpu`, each.cpu);
+    figures.set(`${each.pid} mem`, each.mem);
+  }
+  history.add(overview.time, figures);
+}
+
+function receive(message: Record<string, unknown> & { type: string }): void {
+  switch (message.type) {
+    case "hello":
+      pause = 500;
+      return change({ online: true, events: [], lost: 0 });
+    case "overview": {
+      const overview = message as unknown as Overview;
+      remember(overview);
+      return change({ overview });
+    }
+    case "events": {
+      const fresh = (message["events"] as Event[]).slice().reverse();
+      return change({ events: [...fresh, ...state.events].slice(0, kEvents) });
+    }
+    case "lost":
+      return change({ lost: state.lost + (message["count"] as number) });
+  }
+}
+
+function later(): void {
+  change({ online: false });
+  clearTimeout(again);
+  again = setTimeout(() => void connect(), pause);
+  pause = Math.min(pause * 2, 10000);
+}
+
+function open(): void {
+  const address = new URL("api/v1/events?overview=1&past=100", location.href);
+  address.hash = "";
+  address.protocol = address.protocol.replace("http", "ws");
+  if (watched !== null) address.searchParams.set("watcher", watched);
+  const mine = new WebSocket(address);
+  socket = mine;
+  mine.onmessage = ({ data }: MessageEvent<string>) => receive(JSON.parse(data));
+  mine.onclose = () => {
+    if (socket === mine) later();
+  };
+}
+
+export async function connect(): Promise<void> {
+  const old = socket;
+  socket = null;
+  old?.close();
+  try {
+    const session = await askSession();
+    change({ session });
+    if (session.role !== "none") open();
+  } catch {
+    later();
+  }
+}
+
+// Whose processes the overview brings along.
+export function watch(name: string | null): void {
+  watched = name;
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ watcher: name }));
+}
+
+export function say(error: string): void {
+  change({ error });
+}
+
+// A command; what is wrong with it is shown. True: done.
+export async function run(name: string, properties: object): Promise<boolean> {
+  say("");
+  try {
+    await command(name, properties);
+    return true;
+  } catch (error) {
+    say(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof Failed && error.status === 401) void connect();
+    return false;
+  }
+}
