@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "base/truth.hpp"
 #include "config/multicast.hpp"
 #include "config/option_row.hpp"
 
@@ -22,6 +23,25 @@ Result<Effect> applied(const Faults& found, const Json& value, Effect effect) {
     const auto member = value.is_object() ? value.find(first.sub_key) : value.end();
     const bool inside = value.is_object() && member != value.end() && !first.sub_key.empty();
     return wire_error(first, inside ? *member : value);
+}
+
+// What Circus's circusctl sends as it was typed, since it knows the types of two stream options only, and
+// what Circus's classes make of it: int(), a truth, a name with its package.
+Json with_types(const Json& stream) {
+    static constexpr std::string_view kPackage = "circus.stream.";
+    Json typed = stream;
+    for (auto& [name, value] : typed.items()) {
+        if (!value.is_string()) continue;
+        const std::string text(trim(value.get_ref<const std::string&>()));
+        const auto is_row = [&option = name](const auto& row) { return row.info.name == option; };
+        const auto row = std::find_if(stream_rows().begin(), stream_rows().end(), is_row);
+        if (row == stream_rows().end()) continue;
+        if (name == "class" && text.starts_with(kPackage)) value = text.substr(kPackage.size());
+        const ValueType type = row->info.type;
+        if (const auto number = type == ValueType::Integer ? parse_int(text) : std::nullopt) value = *number;
+        if (const auto truth = type == ValueType::Boolean ? parse_truth(text) : std::nullopt) value = *truth;
+    }
+    return typed;
 }
 
 // stdout_stream.filename and the like: the stream as it is with one option changed.
@@ -42,6 +62,7 @@ Result<Effect> set_stream_option(WatcherConfig& config, std::string_view stream,
             if (parse_stream(ignored, with, stream).empty()) changed = std::move(with);
         }
     }
+    changed = with_types(changed);
     return applied(parse_stream(target, changed, stream), changed, Effect::Respawn);
 }
 
@@ -75,6 +96,10 @@ Result<Effect> set_watcher_option(WatcherConfig& config, std::string_view key, c
     // In a message a signal is a number, and there can be no fewer than no processes.
     if (row->info.type == ValueType::Signal && !value.is_number_integer())
         return wire_error(wrong_type(key, ValueType::Signal), value);
+    if (row->info.type == ValueType::Stream && value.is_object()) {
+        const Json typed = with_types(value);
+        return applied(row->parse(config, typed, key), typed, row->info.effect);
+    }
     if (row->info.effect == Effect::Count && value.is_number_integer() && value < 0)
         return applied(row->parse(config, 0, key), value, row->info.effect);
     return applied(row->parse(config, value, key), value, row->info.effect);

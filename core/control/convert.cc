@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "base/truth.hpp"
 #include "config/option_table.hpp"
 #include "sys/signals.hpp"
 
@@ -20,11 +21,7 @@ Error not_a(const std::string& key, const char* what, const std::string& text) {
 }
 
 Result<Json> to_boolean(const std::string& key, const std::string& text) {
-    const std::string word = to_lower(text);
-    for (const char* yes : {"yes", "true", "on", "1"})
-        if (word == yes) return Json(true);
-    for (const char* no : {"no", "false", "off", "0"})
-        if (word == no) return Json(false);
+    if (const auto truth = parse_truth(text)) return Json(*truth);
     return not_a(key, "a boolean (yes or no)", text);
 }
 

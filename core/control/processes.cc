@@ -51,6 +51,7 @@ void kill(Context& context, const Json& properties, const Reply& reply) {
     if (!watcher) return;
     supervise::KillRequest request;
     request.signo = signal_of(properties, "signum");
+    if (request.signo == 0) request.signo.reset();
     request.graceful_timeout = seconds_of(properties, "graceful_timeout");
     if (const auto pid = integer_of(properties, "pid")) {
         const supervise::Process* process = process_of(*watcher, *pid);

@@ -30,11 +30,12 @@ std::optional<double> to_seconds_value(const Json& value) {
     return seconds;
 }
 
+// 0 is no signal, but kill(2) takes it and so does Circus.
 std::optional<int> to_signal(const Json& value) {
-    if (value.is_string()) return sys::parse_signal(value.get_ref<const std::string&>());
-    const auto number = to_integer(value);
-    if (!number || !sys::is_signal(*number)) return std::nullopt;
-    return static_cast<int>(*number);
+    if (const auto number = to_integer(value))
+        return *number == 0 || sys::is_signal(*number) ? std::optional(static_cast<int>(*number))
+                                                       : std::nullopt;
+    return value.is_string() ? sys::parse_signal(value.get_ref<const std::string&>()) : std::nullopt;
 }
 
 std::optional<std::string> complaint(const Property& property, const Json& value) {

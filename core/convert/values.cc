@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "base/truth.hpp"
 
 namespace circus::convert {
 namespace {
@@ -14,9 +15,7 @@ bool has_substitution(std::string_view word) {
 }
 
 std::optional<Json> to_boolean(std::string_view word) {
-    const std::string lower = to_lower(word);
-    if (lower == "yes" || lower == "true" || lower == "on" || lower == "1") return true;
-    if (lower == "no" || lower == "false" || lower == "off" || lower == "0") return false;
+    if (const auto truth = parse_truth(word)) return Json(*truth);
     return std::nullopt;
 }
 

@@ -374,10 +374,22 @@ numprocesses = 2
         client.ok("rm", name="rt", waiting=True)
 
     def test_AWrongNameIsAnErrorAndReachesNobody(self):
-        for signum in ("nosuch", 0, -1, 65, "", "sig", "SIGRTMIN+99", 9.5, True, [9], "0"):
+        for signum in ("nosuch", -1, 65, "", "sig", "SIGRTMIN+99", 9.5, True, [9], "-0x", "65"):
             for command in ("signal", "kill"):
                 self.assert_error(self.daemon.client.ask(command, name="web", signum=signum), 3, "signal invalid")
         self.assertEqual(self.noted(), [])
+
+    def test_TheNullSignalIsOkAndReachesNobody(self):
+        for signum in (0, "0"):
+            for more in ({}, {"pid": self.pids[0]}, {"children": True}, {"recursive": True}):
+                self.daemon.client.ok("signal", name="web", signum=signum, **more)
+        self.daemon.client.ok("signal", name="web", signum="usr1")
+        wait_until(lambda: len(self.noted()) == len(self.pids))  # and nothing came before it
+        self.assertEqual(self.daemon.pids("web"), self.pids)
+
+    def test_AKillWithTheNullSignalIsOneWithTheStopSignal(self):
+        self.daemon.client.ok("kill", name="web", pid=self.pids[0], signum=0, waiting=True)
+        self.assertFalse(is_running(self.pids[0]))
 
     def test_ChildrenMeansThemOnlyAndRecursiveAll(self):
         pid = self.pids[0]
@@ -428,6 +440,26 @@ numprocesses = 2
                          {"graceful_timeout": 3.0, "stop_signal": 2})
         self.assertEqual(self.daemon.pids("web"), pids)
         self.daemon.client.ok("set", name="web", options={"stop_signal": 15}, waiting=True)
+
+    def test_StreamOptionsAreTakenAsCircussCircusctlSendsThem(self):
+        """It knows the types of max_bytes and backup_count only; everything else goes out as it was typed."""
+        def conf():
+            return self.daemon.client.ok("options", name="web")["options"]["stdout_stream_conf"]
+        file = os.path.join(self.daemon.directory, "log")
+        for options in ({"stdout_stream.class": "circus.stream.QueueStream", "stdout_stream.lines": " 7 "},
+                        {"stdout_stream": {"class": "TimedRotatingFileStream", "filename": file, "rotate_when": "s",
+                                           "backup_count": "3", "compress": "1"}},
+                        {"stdout_stream.rotate_interval": "5"}, {"stdout_stream.utc": "True"}):
+            self.daemon.client.ok("set", name="web", options=options, waiting=True)
+        self.assertEqual(conf(), {"filename": file, "rotate_when": "S", "backup_count": 3, "compress": True,
+                                  "rotate_interval": 5, "utc": True})
+        self.daemon.client.ok("set", name="web", options={"stdout_stream.utc": "no"}, waiting=True)
+        self.assertNotIn("utc", conf())
+        for option, value, reason in (("rotate_interval", "5s", "isn't an integer"), ("utc", "maybe", "boolean"),
+                                      ("rotate_interval", "0", "at least 1"), ("class", "my.Stream", "no such class")):
+            answer = self.daemon.client.ask("set", name="web", options={f"stdout_stream.{option}": value})
+            self.assertEqual((answer["status"], answer["errno"]), ("error", 3))
+            self.assertIn(reason, answer["reason"])
 
     def test_AnEnvironmentReplacesTheProcesses(self):
         old = self.daemon.wait_active("web", 2)

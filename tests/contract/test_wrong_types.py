@@ -68,7 +68,7 @@ def as_seconds(value):
 def as_signal(value):
     number = as_integer(value)
     if number is not None:
-        return number if 1 <= number <= 64 else None
+        return number if 0 <= number <= 64 else None
     return value if value in ("usr1", "SIGRTMIN+1", "cont") else None
 
 

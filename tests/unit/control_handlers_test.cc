@@ -538,7 +538,7 @@ TEST_F(ControlTest, WhatIsNoSignalIsInvalid) {
     watcher("web");
     serve();
     for (const Json& signum :
-         {Json("nope"), Json(0), Json(-9), Json(99), Json(1.5), Json(nullptr), Json::array()})
+         {Json("nope"), Json(65), Json(-9), Json(99), Json(1.5), Json(nullptr), Json::array()})
         EXPECT_EQ(ask("signal", {{"name", "web"}, {"signum", signum}}), error(3, "signal invalid")) << signum;
     EXPECT_EQ(ask("kill", {{"name", "web"}, {"signum", "SIGNOPE"}}), error(3, "signal invalid"));
     EXPECT_EQ(ask("signal", {{"name", "web"}, {"signum", 9}, {"childpid", 5}}),

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/truth.hpp"
+
 namespace circus {
 namespace {
 
@@ -42,6 +44,12 @@ TEST(HumanBytes, HasCircussSpelling) {
     EXPECT_EQ(human_bytes(1023), "1023B");
     EXPECT_EQ(human_bytes(1536), "1.50K");
     EXPECT_EQ(human_bytes(1.46 * 1024 * 1024), "1.46M");
+}
+
+TEST(ParseTruth, KnowsFourWordsForEach) {
+    for (const char* yes : {"yes", "True", "ON", "1"}) EXPECT_EQ(parse_truth(yes), true) << yes;
+    for (const char* no : {"no", "False", "OFF", "0"}) EXPECT_EQ(parse_truth(no), false) << no;
+    for (const char* neither : {"", "y", "2", " yes", "maybe"}) EXPECT_FALSE(parse_truth(neither)) << neither;
 }
 
 TEST(ParseInt, TakesTheWholeTextOrNothing) {
