@@ -10,12 +10,13 @@
 
 namespace circus::control {
 
-void Controller::handle(std::string_view bytes, const Send& send) {
+bool Controller::handle(std::string_view bytes, const Send& send, bool may_wait) {
     const Clock& clock = context_.clock;
     Parsed parsed = parse_request(bytes, clock.wall());
     if (!parsed.request) {
-        if (!parsed.answer.empty()) send(std::move(parsed.answer));
-        return;
+        const bool is_answered = !parsed.answer.empty();
+        if (is_answered) send(std::move(parsed.answer));
+        return is_answered;
     }
     const Request& request = *parsed.request;
     const Json& properties = *request.properties;
@@ -26,11 +27,21 @@ void Controller::handle(std::string_view bytes, const Send& send) {
             send(
                 error_answer(static_cast<Errno>(result.error().code), result.error().text, clock.wall(), id));
     };
-    if (request.cast) answer = [](const Result<Json>&) {};
+    Reply::SendText answer_text = [send, &clock, id = request.id](std::string_view fields) {
+        send(ok_answer_of(fields, clock.wall(), id));
+    };
+    if (request.cast) {
+        answer = [](const Result<Json>&) {};
+        answer_text = [](std::string_view) {};
+    }
     // A cast is never waited for, so its operations need no Done.
-    const Reply reply(std::move(answer), !request.cast && flag_of(properties, "waiting"));
-
-    dispatch(request.command, properties, reply);
+    const bool waits = !request.cast && flag_of(properties, "waiting");
+    const Reply reply(std::move(answer), waits, std::move(answer_text));
+    if (waits && !may_wait)
+        reply.error(Errno::Command, "too many requests of this client wait for their end");
+    else
+        dispatch(request.command, properties, reply);
+    return !request.cast;
 }
 
 void Controller::call(const std::string& command, const Json& properties, Answered answered) {

@@ -24,9 +24,9 @@ class Controller {
     Controller(const Controller&) = delete;
     Controller& operator=(const Controller&) = delete;
 
-    // `send` is called inside this call, or from a later work() or Arbiter::settle(), once, or never for a
-    // cast.
-    void handle(std::string_view bytes, const Send& send);
+    // `send` is called inside this call, or from a later work() or Arbiter::settle(), once. False: never, it
+    // was a cast or blank. Without `may_wait` a request that would wait for an operation's end is refused.
+    bool handle(std::string_view bytes, const Send& send, bool may_wait = true);
     // Goes on with what handle() left unanswered, a portion of one request. To be called once a turn while
     // has_work().
     void work();

@@ -12,6 +12,13 @@ void Reply::ok(Json fields) const {
     send_(Result<Json>(std::move(fields)));
 }
 
+void Reply::ok_text(std::string_view fields) const {
+    if (send_text_)
+        send_text_(fields);
+    else
+        ok(Json::parse(fields));
+}
+
 void Reply::error(Errno number, std::string reason) const {
     send_(Error{std::move(reason), static_cast<int>(number)});
 }

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/json.hpp"
@@ -22,14 +23,18 @@ class Reply {
     // Gets the fields of the answer, or the error with Circus's number as its code. Called once; must still
     // be callable when the arbiter calls the last Done.
     using Send = std::function<void(const Result<Json>&)>;
+    // The same of fields that are text already. Not needed: `Send` then gets what the text says.
+    using SendText = std::function<void(std::string_view fields)>;
     // What the answer of a finished operation holds.
     using Fields = std::function<Json(const supervise::OpResult&)>;
 
-    Reply(Send send, bool waiting) : send_(std::move(send)), waiting_(waiting) {}
+    Reply(Send send, bool waiting, SendText send_text = {})
+        : send_(std::move(send)), send_text_(std::move(send_text)), waiting_(waiting) {}
 
     bool is_waiting() const { return waiting_; }
     void ok() const;
     void ok(Json fields) const;
+    void ok_text(std::string_view fields) const;  // an object of JSON without `status`: long lists of numbers
     void error(Errno number, std::string reason) const;
     void error(const Error& error) const;  // of a layer below: a code that is none of ours becomes Message
 
@@ -42,6 +47,7 @@ class Reply {
 
   private:
     Send send_;
+    SendText send_text_;
     bool waiting_;
 };
 

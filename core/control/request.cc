@@ -76,13 +76,18 @@ std::string raw_id(std::string_view text) {
     }
 }
 
-// The object's text with members put in front of its own: an answer may be long, and is neither copied nor
+// An object's text with members put in front of its own: an answer may be long, and is neither copied nor
 // taken apart for them. `members`: JSON, not empty.
-std::string framed(std::string_view members, const Json& object, std::string_view id) {
-    const std::string own =
-        object.is_object() ? object.dump(-1, ' ', false, Json::error_handler_t::replace) : "{}";
-    return cat("{", members, own.size() > 2 ? "," : "", std::string_view(own).substr(1, own.size() - 2),
-               ",\"id\":", id, "}");
+std::string framed(std::string_view members, std::string_view own, std::string_view id) {
+    return cat("{", members, own.size() > 2 ? "," : "", own.substr(1, own.size() - 2), ",\"id\":", id, "}");
+}
+
+std::string text_of(const Json& object) {
+    return object.is_object() ? object.dump(-1, ' ', false, Json::error_handler_t::replace) : "{}";
+}
+
+std::string time_member(double now) {
+    return cat("\"time\":", Json(now).dump());
 }
 
 }  // namespace
@@ -137,13 +142,17 @@ Json error_body(Errno number, std::string_view reason, double now) {
 
 std::string ok_answer(const Json& fields, double now, std::string_view id) {
     const bool has_status = fields.is_object() && fields.contains("status");
-    return framed(cat(has_status ? "" : "\"status\":\"ok\",", "\"time\":", Json(now).dump()), fields, id);
+    return framed(cat(has_status ? "" : "\"status\":\"ok\",", time_member(now)), text_of(fields), id);
+}
+
+std::string ok_answer_of(std::string_view fields, double now, std::string_view id) {
+    return framed(cat("\"status\":\"ok\",", time_member(now)), fields, id);
 }
 
 std::string error_answer(Errno number, std::string_view reason, double now, std::string_view id) {
-    return framed(R"("status":"error")",
-                  {{"reason", reason}, {"tb", nullptr}, {"time", now}, {"errno", static_cast<int>(number)}},
-                  id);
+    const Json fields = {
+        {"reason", reason}, {"tb", nullptr}, {"time", now}, {"errno", static_cast<int>(number)}};
+    return framed(R"("status":"error")", text_of(fields), id);
 }
 
 }  // namespace circus::control

@@ -8,6 +8,15 @@
 
 namespace circus::control {
 
+namespace {
+
+// Of answers to one client that does not read them: how many wait in its queue, and how much behind that.
+constexpr int kQueuedAnswers = 100;
+constexpr std::size_t kHeldAnswers = 64UL * 1024 * 1024;
+constexpr std::size_t kMostOwed = 5000;  // to one client
+
+}  // namespace
+
 Server::Server() = default;
 Server::~Server() {
     finish();
@@ -16,8 +25,11 @@ Server::~Server() {
 Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext& context,
                                              const std::string& endpoint, std::optional<uid_t> owner) {
     std::unique_ptr<Server> server(new Server);
+    loop::ZmqPump::Options options;
+    options.send_queue = kQueuedAnswers;
+    options.hold_bytes = kHeldAnswers;
     auto pump = loop::ZmqPump::make(
-        loop, context, loop::ZmqPump::Kind::Router, {},
+        loop, context, loop::ZmqPump::Kind::Router, options,
         [self = server.get()](loop::Frames&& frames) { self->receive(std::move(frames)); });
     if (!pump) return pump.error();
     if (const Status bound = bind_endpoint(*pump, endpoint, owner); !bound) return bound.error();
@@ -56,12 +68,25 @@ void Server::finish() {
 
 void Server::receive(loop::Frames&& frames) {
     if (!controller_ || frames.size() != 2) return;
-    controller_->handle(frames[1], [this, identity = std::move(frames[0])](std::string answer) {
-        if (!pump_) return;
-        if (!pump_->send({identity, std::move(answer)}))
-            log::debug("an answer was dropped: its client is gone or does not read");
-    });
+    const std::string client = std::move(frames[0]);
+    const std::uint64_t request = receiving_ = ++requests_;
+    answered_ = false;
+    const auto owed = owed_.find(client);
+    const bool is_answered = controller_->handle(
+        frames[1], [this, client, request](std::string text) { answer(client, request, std::move(text)); },
+        owed == owed_.end() || owed->second < kMostOwed);
+    receiving_ = 0;
+    if (is_answered && !answered_) ++owed_[client];
     go_on();
+}
+
+void Server::answer(const std::string& client, std::uint64_t request, std::string text) {
+    if (request == receiving_)
+        answered_ = true;
+    else if (const auto owed = owed_.find(client); owed != owed_.end() && --owed->second == 0)
+        owed_.erase(owed);
+    if (pump_ && !pump_->send({client, std::move(text)}))
+        log::debug("an answer was dropped: its client is gone or has too many that it does not read");
 }
 
 void Server::go_on() {

@@ -1,12 +1,15 @@
 // Server: the ROUTER on [circus] endpoint. Two frames in (the client's identity, the request) and two out; a
 // message of any other number of frames is dropped. Waiting commands are answered later, in the order in
-// which their operations end. On the loop's thread.
+// which their operations end. Answers wait for a client that reads late, up to 64 MiB of them, and nobody
+// waits for that client; no client waits for the ends of more than 5000 operations. On the loop's thread.
 //
 // make() binds, serve() connects it to the arbiter; what arrives between the two is kept for serve() as far
 // as ZMQ's queue goes, because the loop does not run meanwhile. finish() takes the last answers along: they
 // have the pump's linger to leave. Destroy after the arbiter's last settle().
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,11 +56,16 @@ class Server {
   private:
     Server();
     void receive(loop::Frames&& frames);
+    void answer(const std::string& client, std::uint64_t request, std::string text);
     void work();
 
     std::optional<loop::ZmqPump> pump_;
     std::vector<std::string> bound_;  // as asked for
     std::unique_ptr<Controller> controller_;
+    std::map<std::string, std::size_t> owed_;  // answers that clients wait for, by their identities
+    std::uint64_t requests_ = 0;
+    std::uint64_t receiving_ = 0;         // the request inside receive(); 0: none
+    bool answered_ = false;               // that one, at once
     std::optional<loop::Idle> portions_;  // while the controller has work
 };
 

@@ -6,7 +6,9 @@
 #include <zmq.hpp>
 
 #include "base/text.hpp"
+#include "loop/held_messages.hpp"
 #include "loop/poll.hpp"
+#include "loop/timer.hpp"
 #include "loop/turn_hooks.hpp"
 
 namespace circus::loop {
@@ -16,6 +18,10 @@ namespace {
 // What one turn takes from one socket at most, so that a flood leaves the others their turn.
 constexpr int kMessagesPerTurn = 64;
 constexpr std::size_t kBytesPerTurn = 1024UL * 1024;
+
+// ZMQ says that a peer has read by the descriptor too, unless a send or receive ate that edge.
+constexpr Milliseconds kOfferAgain{20};
+constexpr std::size_t kHoldersAtTheLimit = 4;
 
 zmq::socket_type type_of(ZmqPump::Kind kind) {
     switch (kind) {
@@ -41,20 +47,30 @@ ZmqContext::ZmqContext() : context_(std::make_unique<zmq::context_t>(1)) {}
 ZmqContext::~ZmqContext() = default;
 
 struct ZmqPump::State : std::enable_shared_from_this<State> {
-    State(Loop& loop, zmq::socket_t s, Receive r)
-        : socket(std::move(s)), receive(std::move(r)), idle(loop, [this] { turn(); }) {}
+    State(Loop& loop, zmq::socket_t s, Receive r, std::size_t hold_bytes)
+        : socket(std::move(s)),
+          receive(std::move(r)),
+          idle(loop, [this] { turn(); }),
+          held(hold_bytes, hold_bytes * kHoldersAtTheLimit),
+          offer_again(loop, [this] { turn(); }) {}
+
+    using Sent = HeldMessages::Sent;
 
     enum class Received { One, None, Unknown };
 
     void turn();
     Received receive_one(std::size_t& bytes);
+    bool offer_held();
     void rearm();
     bool readable();
     bool send(const Frames& frames);
+    Sent try_to_send(const Frames& frames);
 
     zmq::socket_t socket;
     Receive receive;
     Idle idle;
+    HeldMessages held;
+    Timer offer_again;         // while there is something held
     std::optional<Poll> poll;  // destroyed before the socket, whose descriptor it watches
     std::uint64_t dropped = 0;
     bool in_turn = false;
@@ -72,6 +88,13 @@ void ZmqPump::State::turn() {
     }
     in_turn = false;
     if (closed) return;
+    if (!held.is_empty()) {
+        if (offer_held())
+            idle.start();
+        else
+            rearm();
+        return;
+    }
     // To find nothing is to have asked: whatever the sends before it had eaten is known, and what comes from
     // now on is told by the descriptor.
     if (last == Received::None)
@@ -99,6 +122,13 @@ ZmqPump::State::Received ZmqPump::State::receive_one(std::size_t& bytes) {
     return Received::One;
 }
 
+// True: there is more to send at once.
+bool ZmqPump::State::offer_held() {
+    const bool more = held.offer([this](const Frames& frames) { return try_to_send(frames); }, kBytesPerTurn);
+    if (held.is_empty()) offer_again.stop();
+    return more;
+}
+
 bool ZmqPump::State::readable() {
     try {
         return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
@@ -115,20 +145,29 @@ void ZmqPump::State::rearm() {
         idle.stop();
 }
 
-bool ZmqPump::State::send(const Frames& frames) {
-    bool sent = !frames.empty();
+ZmqPump::State::Sent ZmqPump::State::try_to_send(const Frames& frames) {
     try {
-        for (std::size_t i = 0; i < frames.size() && sent; ++i) {
+        for (std::size_t i = 0; i < frames.size(); ++i) {
             const auto more = i + 1 < frames.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
             // Only the first frame can be refused: a queue's limit counts whole messages.
-            sent = socket.send(zmq::buffer(frames[i]), more | zmq::send_flags::dontwait).has_value();
+            if (!socket.send(zmq::buffer(frames[i]), more | zmq::send_flags::dontwait)) return Sent::Full;
         }
     } catch (const zmq::error_t&) {
-        sent = false;  // EHOSTUNREACH: this peer is gone
+        return Sent::Gone;  // EHOSTUNREACH
     }
-    if (!sent) ++dropped;
+    return Sent::Yes;
+}
+
+bool ZmqPump::State::send(const Frames& frames) {
+    if (frames.empty()) return false;
+    Sent sent = held.has(frames.front()) ? Sent::Full : try_to_send(frames);
+    if (sent == Sent::Full && held.hold(frames)) {
+        sent = Sent::Yes;
+        if (!offer_again.is_active()) offer_again.start(kOfferAgain, kOfferAgain);
+    }
+    if (sent != Sent::Yes) ++dropped;
     if (!in_turn) rearm();
-    return sent;
+    return sent == Sent::Yes;
 }
 
 ZmqPump::ZmqPump(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -143,7 +182,9 @@ ZmqPump& ZmqPump::operator=(ZmqPump&& other) noexcept {
 ZmqPump::~ZmqPump() {
     if (!state_) return;
     state_->closed = true;
+    state_->offer_held();
     state_->idle.stop();
+    state_->offer_again.stop();
     state_->poll.reset();
     state_->socket.close();
 }
@@ -162,7 +203,7 @@ Result<ZmqPump> ZmqPump::make(Loop& loop, ZmqContext& context, Kind kind, const 
         // message is refused and counted.
         if (kind == Kind::Router) socket.set(zmq::sockopt::router_mandatory, true);
         const int fd = socket.get(zmq::sockopt::fd);
-        auto state = std::make_shared<State>(loop, std::move(socket), std::move(receive));
+        auto state = std::make_shared<State>(loop, std::move(socket), std::move(receive), options.hold_bytes);
         auto poll = Poll::make(loop, fd, [s = state.get()](unsigned) { s->turn(); });
         if (!poll) return poll.error();
         state->poll.emplace(std::move(*poll));
@@ -247,7 +288,7 @@ bool ZmqPump::wait(const std::function<bool()>& done, Milliseconds limit) {
 }
 
 std::uint64_t ZmqPump::dropped() const {
-    return state_->dropped;
+    return state_->dropped + state_->held.lost();
 }
 
 }  // namespace circus::loop

@@ -5,8 +5,9 @@
 // So: each turn takes messages up to a budget; after the last send or receive of the turn ZMQ_EVENTS is asked
 // again; and while it says "readable" an Idle hook brings the loop back, whatever the descriptor says.
 //
-// Nothing here ever blocks. What cannot be sent at once (a peer that does not read, a peer that is gone) is
-// dropped and counted. The pump may be destroyed inside its own callback.
+// Nothing here ever blocks. What cannot be sent at once, because a peer does not read, is held for a ROUTER
+// that has `hold_bytes`, and offered again in later turns. What is beyond that, or for a peer that is gone,
+// is dropped and counted. The pump may be destroyed inside its own callback.
 #pragma once
 
 #include <cstddef>
@@ -45,8 +46,9 @@ class ZmqPump {
   public:
     enum class Kind { Router, Dealer, Pub, Sub };
     struct Options {
-        int send_queue = 1000;                          // messages per peer; more are dropped
-        int receive_queue = 1000;                       // messages per peer; then the peer has to wait
+        int send_queue = 1000;       // messages per peer; more are held or dropped
+        std::size_t hold_bytes = 0;  // Router: of a peer, and four times that of all of them
+        int receive_queue = 1000;    // messages per peer; then the peer has to wait
         std::int64_t max_message = 16LL * 1024 * 1024;  // bytes of a frame; a peer that sends more is cut off
         Milliseconds linger{100};                       // how long unsent messages outlive the pump
         int use_fd = -1;                                // a listening descriptor for bind() to take; borrowed
@@ -68,7 +70,7 @@ class ZmqPump {
     Status subscribe(const std::string& prefix);  // Sub
     std::string last_endpoint() const;            // as bound: with the real port
 
-    // False: dropped (see above). ROUTER: the first frame names the peer.
+    // False: dropped (see above). True: on its way or held. ROUTER: the first frame names the peer.
     bool send(const Frames& frames);
     std::uint64_t dropped() const;
     // Blocks until a message has made `done` true, `limit` at the most: for a program that has nothing else

@@ -1,8 +1,11 @@
 """The envelope: which messages are answered, in which shape, and that no message harms another client."""
 import json
+import os
+import re
+import signal
 
 import zmq
-from harness import ContractCase, main
+from harness import PATIENCE, PROBE, ContractCase, main, wait_until
 
 CONFIG = """
 [watcher.Web]
@@ -155,6 +158,79 @@ class MessagesTest(ContractCase):
         # Only what says cast is one.
         for kind in ("CAST", "call", None, ["cast"], {"cast": 1}):
             self.assertEqual(self.answer_to(json.dumps(QUERY | {"msg_type": kind}))["numwatchers"], 1)
+
+
+class FloodTest(ContractCase):
+    """Clients that ask a lot before they read, or never do."""
+
+    config = CONFIG
+
+    def client_without_room(self):
+        """Nothing waits on its own side but what the kernel's buffers take."""
+        context = zmq.Context()
+        self.addCleanup(context.term)
+        socket = context.socket(zmq.DEALER)
+        self.addCleanup(socket.close, 0)
+        for option, value in ((zmq.SNDHWM, 0), (zmq.RCVHWM, 1)):
+            socket.setsockopt(option, value)
+        socket.connect(self.daemon.endpoint)
+        return socket
+
+    def ask(self, socket, number, command, **properties):
+        socket.send(json.dumps({"id": number, "command": command, "properties": properties}).encode())
+
+    def answer(self, socket):
+        self.assertTrue(socket.poll(PATIENCE * 1000), "no answer")
+        return json.loads(socket.recv())
+
+    def test_TenThousandRequestsAtOnceAreAllAnsweredInOrderAndOthersMeanwhile(self):
+        flood = self.client_without_room()
+        for number in range(10000):
+            self.ask(flood, number, "options", name="web")
+        self.ask(flood, 10000, "incr", name="web")
+        wait_until(lambda: self.daemon.client.ok("numprocesses", name="web")["numprocesses"] == 3)  # all were read
+        for number in range(10001):
+            answer = self.answer(flood)
+            self.assertEqual((answer["id"], answer["status"]), (number, "ok"))
+
+    def test_WhoNeverReadsCostsBoundedMemoryAndNobodyElseAnything(self):
+        deaf, late = self.client_without_room(), self.client_without_room()
+        self.daemon.client.ok("add", name="big", cmd="sleep", args=["x" * 100000])
+        for number in range(500):
+            self.ask(late, number, "options", name="web")
+        for number in range(3000):
+            self.ask(deaf, number, "options", name="big")  # 300 MB
+        self.ask(deaf, 3000, "incr", name="web")
+        wait_until(lambda: self.daemon.client.ok("numprocesses", name="web")["numprocesses"] == 3)
+        with open(f"/proc/{self.daemon.arbiter}/status") as status:
+            self.assertLess(int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]), 200 * 1024)
+        self.assertEqual([self.answer(late)["id"] for number in range(500)], list(range(500)))
+        # What there was room for comes as soon as it reads, in order, and it is served as before.
+        self.assertEqual([self.answer(deaf)["id"] for number in range(500)], list(range(500)))
+        self.ask(deaf, "again", "numwatchers")
+        while self.answer(deaf)["id"] != "again":
+            pass
+
+    def test_NobodyWaitsForMoreEndsThanThereIsRoomFor(self):
+        other = self.daemon.new_client()
+        other.ok("add", name="slow", cmd=PROBE, args=["--ignore", "15", "--report", self.daemon.reports],
+                 start=True, waiting=True, options={"graceful_timeout": 60})
+        pid = self.daemon.wait_active("slow", 1)[0]
+        self.daemon.report(pid)
+        flood = self.client_without_room()
+        for number in range(5010):
+            self.ask(flood, number, "stop", name="slow", waiting=True)
+        for number in range(5000, 5010):
+            answer = self.answer(flood)
+            self.assertEqual((answer["id"], answer["errno"]), (number, 5))
+            self.assertIn("too many requests of this client", answer["reason"])
+        # Others wait as ever, and all is well once the watcher has stopped.
+        other.send(json.dumps({"id": "other", "command": "stop", "properties": {"name": "slow", "waiting": True}}))
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual((other.receive()["id"]), "other")
+        self.assertEqual({self.answer(flood)["id"] for number in range(5000)}, set(range(5000)))
+        self.ask(flood, "again", "stop", name="slow", waiting=True)
+        self.assertEqual(self.answer(flood)["status"], "ok")
 
 
 if __name__ == "__main__":

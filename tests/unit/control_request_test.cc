@@ -119,6 +119,11 @@ TEST(ControlRequest, TimeIsAFloatEvenOnAFullSecond) {
     EXPECT_EQ(ok_answer(nullptr, 1700000000.0, "1"), R"({"status":"ok","time":1700000000.0,"id":1})");
 }
 
+TEST(ControlRequest, FieldsThatAreTextMakeTheSameAnswer) {
+    for (const char* fields : {R"({"pids":[1,2]})", R"({"pids":[]})", "{}"})
+        EXPECT_EQ(ok_answer_of(fields, kNow, "7"), ok_answer(Json::parse(fields), kNow, "7"));
+}
+
 TEST(ControlRequest, FieldsWinOverStatus) {
     EXPECT_EQ(Json::parse(ok_answer({{"status", "active"}}, kNow, "null")),
               Json({{"status", "active"}, {"time", kNow}, {"id", nullptr}}));

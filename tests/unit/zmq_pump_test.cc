@@ -123,6 +123,49 @@ TEST_F(ZmqPumpTest, APeerThatDoesNotReadCostsAnswersButNoTime) {
     EXPECT_GT(server->dropped(), 0u);
 }
 
+TEST_F(ZmqPumpTest, HeldAnswersReachAPeerThatReadsLateAndOthersAreServedMeanwhile) {
+    constexpr std::size_t kRequests = 5000;
+    const std::string padding(1000, 'x');
+    std::size_t requests = 0;
+    ZmqPump::Options options;
+    options.send_queue = 10;
+    options.hold_bytes = 16UL * 1024 * 1024;
+    server.emplace(make(
+        ZmqPump::Kind::Router,
+        [&](Frames&& frames) {
+            ++requests;
+            EXPECT_TRUE(server->send({frames[0], frames[1] + padding}));
+        },
+        options));
+    ASSERT_TRUE(server->bind("tcp://127.0.0.1:*"));
+    zmq::context_t own;
+    zmq::socket_t late(own, zmq::socket_type::dealer);
+    late.set(zmq::sockopt::linger, 0);
+    late.set(zmq::sockopt::rcvhwm, 1);
+    late.set(zmq::sockopt::sndhwm, 0);
+    late.connect(server->last_endpoint());
+    for (std::size_t i = 0; i < kRequests; ++i)
+        late.send(zmq::buffer(std::to_string(i)), zmq::send_flags::none);
+    ASSERT_TRUE(wait_until([&] { return requests == kRequests; }));
+
+    std::string other_got;
+    auto other = make(ZmqPump::Kind::Dealer, [&](Frames&& frames) { other_got = frames[0]; });
+    ASSERT_TRUE(other.connect(server->last_endpoint()));
+    other.send({"other"});
+    EXPECT_TRUE(wait_until([&] { return other_got == "other" + padding; }));
+
+    std::size_t answered = 0;
+    Timer tick(loop, [&] {
+        zmq::message_t answer;
+        while (late.recv(answer, zmq::recv_flags::dontwait) &&
+               answer.to_string() == std::to_string(answered) + padding)
+            ++answered;
+    });
+    tick.start(Duration::zero(), std::chrono::milliseconds(1));
+    EXPECT_TRUE(wait_until([&] { return answered == kRequests; })) << answered;
+    EXPECT_EQ(server->dropped(), 0u);
+}
+
 TEST_F(ZmqPumpTest, MayBeDestroyedInItsOwnCallback) {
     server.emplace(make(ZmqPump::Kind::Router, [this](Frames&&) { server.reset(); }));
     ASSERT_TRUE(server->bind("tcp://127.0.0.1:*"));
