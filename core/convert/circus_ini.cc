@@ -1,11 +1,12 @@
-// circus.ini. Most options keep their names; what is left is Python's: hooks, plugins and stream classes by
-// dotted paths, configparser's %(name)s, and includes, which are merged in.
+// circus.ini. Most options keep their names; what is left is Python's: hooks, foreign plugins and stream
+// classes by dotted paths, configparser's %(name)s, and includes, which are merged in.
 #include <algorithm>
 #include <map>
 #include <optional>
 
 #include "base/text.hpp"
 #include "convert/circus_options.hpp"
+#include "convert/circus_plugins.hpp"
 #include "convert/ini.hpp"
 #include "convert/readers.hpp"
 #include "convert/values.hpp"
@@ -217,16 +218,36 @@ class CircusReader {
 
     void read_plugin(const IniSection& section, const std::string& name) {
         Section& plugin = stack_.add("plugin", name, section.at, cat("[", section.name, "]"));
-        plugin.disable();
         const std::string* const use = section.value("use");
-        constexpr std::string_view kOwn = "circus.plugins.";
+        const CircusPlugin* const own = use ? find_circus_plugin(*use) : nullptr;
+        if (own) return read_own_plugin(plugin, section, *own);
+        plugin.disable();
         plugin.note(
-            use && use->starts_with(kOwn)
-                ? "A Python plugin is not loaded by circusd. Run it from outside, as a watcher with Circus's "
-                  "circus-plugin, or look for one of the same name among circusd's own."
-                : "A Python plugin is not loaded by circusd. Run it from outside, as a watcher with Circus's "
-                  "circus-plugin, or write it anew as a shared library.");
+            "A Python plugin is not loaded by circusd. Run it from outside, as a watcher with Circus's "
+            "circus-plugin, or write it anew as a shared library.");
         for (const auto& option : section.options) plugin.set(option.name, option.value, option.at);
+    }
+
+    void read_own_plugin(Section& plugin, const IniSection& section, const CircusPlugin& own) {
+        for (const auto& option : section.options) {
+            const IniOption* const given = find_option("DEFAULT", option.name);
+            if (option.name == "use")
+                plugin.set("use", std::string(name_of(own)), option.at);
+            else if (!given || given->at.line != option.at.line || given->at.file != option.at.file)
+                convert_plugin_option(stack_, plugin, own, option.name, option.name,
+                                      substituted(option.value, variables_), option.at);
+        }
+        finish_plugin(stack_, plugin, own);
+    }
+
+    // The plugin that a watcher's option "flapping.max_retry" is for, if circusd's is among the plugins.
+    const CircusPlugin* overridden_plugin(const std::string& option) const {
+        const CircusPlugin* const own = find_circus_plugin_by_name(option.substr(0, option.find('.')));
+        const auto uses_it = [own](const IniSection& section) {
+            const std::string* const use = section.value("use");
+            return section.name.starts_with("plugin:") && use && find_circus_plugin(*use) == own;
+        };
+        return own && std::any_of(ini_.sections.begin(), ini_.sections.end(), uses_it) ? own : nullptr;
     }
 
     void read_watcher(const IniSection& section, const std::string& name) {
@@ -274,6 +295,9 @@ class CircusReader {
             watcher.remark(option.at, cat(name, " = ", value), *lost);
         } else if (const KnownOption* known = find_known(circus_watcher_options(), name)) {
             set_value(stack_, watcher, name, value, known->kind, option.at, name);
+        } else if (const CircusPlugin* own = overridden_plugin(name)) {
+            convert_plugin_option(stack_, watcher, *own, name, name.substr(name.find('.') + 1), value,
+                                  option.at);
         } else if (name.find('.') != std::string::npos) {
             watcher.remark(option.at, cat(name, " = ", value),
                            "an option for a plugin; left out with the plugin");

@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "config/verdict.hpp"
+#include "convert/circus_plugins.hpp"
 #include "convert/stack.hpp"
 
 namespace circus::convert {
@@ -82,7 +83,8 @@ void review_section(Stack& stack, Section& section) {
             const size_t before = section.lines().size();
             review_option(stack, section, i);
             i += section.lines().size() - before;
-        } else if (table != "env" && std::find(tables.begin(), tables.end(), table) == tables.end()) {
+        } else if (table != "env" && !find_circus_plugin_by_name(table) &&
+                   std::find(tables.begin(), tables.end(), table) == tables.end()) {
             tables.push_back(table);
         }
     }
