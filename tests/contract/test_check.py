@@ -1,5 +1,6 @@
 """circusd before it runs anything: --check, and configurations that are refused."""
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -106,6 +107,21 @@ class IncludeTest(ContractCase):
         self.assertEqual(daemon.client.ok("list")["watchers"], ["other", "web"])
         self.assertEqual(daemon.client.ok("get", name="web", keys=["numprocesses", "max_retry"])["options"],
                          {"numprocesses": 1, "max_retry": 2})
+
+    def test_TheFilesOfAFolderAreIncludedByTheirNames(self):
+        daemon = self.new_daemon('[watcher.web]\ncmd = "@PROBE@"\n', 'include_dir = "conf.d"\n')
+        folder = pathlib.Path(daemon.directory, "conf.d")
+        folder.mkdir()
+        for name, count in (("b.toml", 3), ("a.toml", 2), ("c.txt", 4)):
+            (folder / name).write_text(f'[watcher.{name[0]}]\ncmd = "/bin/sleep 1000"\n'
+                                       f'[watcher.shared]\ncmd = "/bin/sleep 1000"\nnumprocesses = {count}\n')
+        daemon.start()
+        self.assertEqual(daemon.client.ok("list")["watchers"], ["a", "b", "shared", "web"])
+        self.assertEqual(len(daemon.wait_active("shared", 2)), 2)  # the first one's word holds
+        (folder / "d.toml").write_text('[watcher.d]\ncmd = "/bin/sleep 1000"\n')
+        (folder / "b.toml").unlink()
+        daemon.client.ok("reloadconfig", waiting=True)
+        self.assertEqual(daemon.client.ok("list")["watchers"], ["a", "d", "shared", "web"])
 
 
 class ForegroundTest(ContractCase):

@@ -137,6 +137,22 @@ class OldFilesTest(StreamCase):
         self.assertEqual(found, ["out.log", "out.log.20200102", f"out.log.{day}"])
         self.assertEqual(self.read(daemon, f"out.log.{day}"), "out.log\n")
 
+    def test_APeriodIsAsManyDaysAsRotateIntervalSays(self):
+        # Periods are counted from 1970: one of so many days ended with yesterday, a longer one goes on.
+        today = int(time.time()) // 86400
+        for interval, begin in ((today, "19700101"), (today + 5, None)):
+            stream = {"class": '"TimedRotatingFileStream"', "filename": '"@DIR@/out.log"', "rotate_when": '"D"',
+                      "rotate_interval": str(interval), "utc": "true"}
+            daemon = self.prepare(self.echo("w", stream), "w")
+            pathlib.Path(self.path(daemon, "out.log")).write_text("yesterday\n")
+            os.utime(self.path(daemon, "out.log"), (today * 86400 - 1, today * 86400 - 1))
+            daemon.start()
+            daemon.wait_active("w", 1)
+            self.say(daemon, "w", "today")
+            self.wait_text(daemon, "out.log", "today\n" if begin else "yesterday\ntoday\n")
+            found = sorted(name for name in os.listdir(daemon.directory) if name.startswith("out.log."))
+            self.assertEqual(found, [f"out.log.{begin}"] if begin else [])
+
     def test_OldFilesAreCompressedAndHoldEachByte(self):
         stream = {"class": '"FileStream"', "filename": '"@DIR@/out.log"', "max_bytes": "50000", "backup_count": "20",
                   "compress": "true"}
