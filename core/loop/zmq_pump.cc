@@ -1,5 +1,7 @@
 #include "loop/zmq_pump.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -19,8 +21,10 @@ namespace {
 constexpr int kMessagesPerTurn = 64;
 constexpr std::size_t kBytesPerTurn = 1024UL * 1024;
 
-// ZMQ says that a peer has read by the descriptor too, unless a send or receive ate that edge.
-constexpr Milliseconds kOfferAgain{20};
+// ZMQ says by the descriptor that a peer has read, unless a send or receive ate that edge: what is held is
+// offered again anyway, soon at first, and ever less often to one who does not read at all.
+constexpr Milliseconds kOfferSoon{20};
+constexpr Milliseconds kOfferLate{1000};
 constexpr std::size_t kHoldersAtTheLimit = 4;
 
 zmq::socket_type type_of(ZmqPump::Kind kind) {
@@ -52,7 +56,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
           receive(std::move(r)),
           idle(loop, [this] { turn(); }),
           held(hold_bytes, hold_bytes * kHoldersAtTheLimit),
-          offer_again(loop, [this] { turn(); }) {}
+          offer_again(loop, [this] { offer_anyway(); }) {}
 
     using Sent = HeldMessages::Sent;
 
@@ -61,6 +65,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
     void turn();
     Received receive_one(std::size_t& bytes);
     bool offer_held();
+    void offer_anyway();
     void rearm();
     bool readable();
     bool send(const Frames& frames);
@@ -71,6 +76,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
     Idle idle;
     HeldMessages held;
     Timer offer_again;         // while there is something held
+    Milliseconds pause{};      // until it is due
     std::optional<Poll> poll;  // destroyed before the socket, whose descriptor it watches
     std::uint64_t dropped = 0;
     bool in_turn = false;
@@ -129,6 +135,15 @@ bool ZmqPump::State::offer_held() {
     return more;
 }
 
+void ZmqPump::State::offer_anyway() {
+    const auto self = shared_from_this();
+    const std::size_t before = held.bytes();
+    turn();
+    if (closed || held.is_empty()) return;
+    pause = held.bytes() < before ? kOfferSoon : std::min(pause * 2, kOfferLate);
+    offer_again.start(pause);
+}
+
 bool ZmqPump::State::readable() {
     try {
         return (socket.get(zmq::sockopt::events) & ZMQ_POLLIN) != 0;
@@ -152,8 +167,8 @@ ZmqPump::State::Sent ZmqPump::State::try_to_send(const Frames& frames) {
             // Only the first frame can be refused: a queue's limit counts whole messages.
             if (!socket.send(zmq::buffer(frames[i]), more | zmq::send_flags::dontwait)) return Sent::Full;
         }
-    } catch (const zmq::error_t&) {
-        return Sent::Gone;  // EHOSTUNREACH
+    } catch (const zmq::error_t& error) {
+        return error.num() == EHOSTUNREACH ? Sent::Gone : Sent::Full;
     }
     return Sent::Yes;
 }
@@ -163,7 +178,7 @@ bool ZmqPump::State::send(const Frames& frames) {
     Sent sent = held.has(frames.front()) ? Sent::Full : try_to_send(frames);
     if (sent == Sent::Full && held.hold(frames)) {
         sent = Sent::Yes;
-        if (!offer_again.is_active()) offer_again.start(kOfferAgain, kOfferAgain);
+        if (!offer_again.is_active()) offer_again.start(pause = kOfferSoon);
     }
     if (sent != Sent::Yes) ++dropped;
     if (!in_turn) rearm();
