@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "convert/circus_options.hpp"
+#include "convert/lost.hpp"
 #include "convert/values.hpp"
 
 namespace circus::convert {
@@ -85,20 +86,16 @@ constexpr std::array kStatsd{
 };
 
 // Of an option that these have in Circus, and circusd's of the same name have not.
-struct LostOption {
-    std::string_view name;
-    std::string_view advice;
-};
 constexpr std::array kLostOptions{
-    LostOption{"name", "the section's name is the plugin's"},
-    LostOption{"numprocesses", "not needed: a plugin runs once"},
-    LostOption{"singleton", "not needed: a plugin runs once"},
-    LostOption{"copy_env", "a plugin runs inside circusd; with isolate = true in a process of its own"},
-    LostOption{"copy_path", "a plugin runs inside circusd; with isolate = true in a process of its own"},
-    LostOption{"uid", "a plugin runs as circusd does; with isolate = true in a process of its own"},
-    LostOption{"gid", "a plugin runs as circusd does; with isolate = true in a process of its own"},
-    LostOption{"working_dir", "a plugin runs where circusd does"},
-    LostOption{"virtualenv", "a plugin is a shared library, no program in Python"},
+    Lost{"name", "the section's name is the plugin's"},
+    Lost{"numprocesses", "not needed: a plugin runs once"},
+    Lost{"singleton", "not needed: a plugin runs once"},
+    Lost{"copy_env", "a plugin runs inside circusd; with isolate = true in a process of its own"},
+    Lost{"copy_path", "a plugin runs inside circusd; with isolate = true in a process of its own"},
+    Lost{"uid", "a plugin runs as circusd does; with isolate = true in a process of its own"},
+    Lost{"gid", "a plugin runs as circusd does; with isolate = true in a process of its own"},
+    Lost{"working_dir", "a plugin runs where circusd does"},
+    Lost{"virtualenv", "a plugin is a shared library, no program in Python"},
 };
 
 enum class Figures { None, Own, AnyHost };  // whether it sends to StatsD; Own: only if it is given a host
