@@ -13,17 +13,20 @@
 
 namespace circus::convert {
 
-namespace {
-
-using Kind = ValueKind;
-
 struct PluginOption {
     std::string_view name;
-    Kind kind;
+    ValueKind kind;
     double low = -std::numeric_limits<double>::infinity();
     std::string_view here = {};  // as circusd calls it, where that is another name
     bool or_text = false;        // a number, or an amount like 512M
 };
+
+// Whether it sends figures to StatsD; Own: only if it is given a host.
+enum class Figures { None, Own, AnyHost };
+
+namespace {
+
+using Kind = ValueKind;
 
 constexpr std::array kCommon{
     PluginOption{"active", Kind::Boolean},
@@ -97,8 +100,6 @@ constexpr std::array kLostOptions{
     Lost{"working_dir", "a plugin runs where circusd does"},
     Lost{"virtualenv", "a plugin is a shared library, no program in Python"},
 };
-
-enum class Figures { None, Own, AnyHost };  // whether it sends to StatsD; Own: only if it is given a host
 
 }  // namespace
 
