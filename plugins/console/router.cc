@@ -96,7 +96,7 @@ Response response_to(const Answer& answer) {
 Router::Router(const Settings& settings, Gate& gate, Login& login, Backend& backend, Overview& overview)
     : settings_(settings), gate_(gate), login_(login), backend_(backend), overview_(overview) {}
 
-void Router::handle(const Request& request, Time now, Respond respond) {
+void Router::handle(const Request& request, Time now, const Respond& respond) {
     if (auto refused = gate_.refuse(request)) return respond(std::move(*refused));
     const auto path = request.path();
     if (!path) return respond(refusal(400, "the path is not written as one"));

@@ -26,7 +26,7 @@ class Router {
     Router(const Settings& settings, Gate& gate, Login& login, Backend& backend, Overview& overview);
 
     // Answered once, now or later; or never, when the console stops.
-    void handle(const Request& request, Time now, Respond respond);
+    void handle(const Request& request, Time now, const Respond& respond);
     // The same for one that asks for a WebSocket; a response: it gets none.
     std::optional<Response> open_events(const Request& request, Time now, Visitor& visitor, Wish& wish);
 

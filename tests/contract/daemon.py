@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import signal
 import stat
 import subprocess
@@ -145,6 +146,11 @@ class Daemon:
         with contextlib.suppress(OSError):
             return pathlib.Path(self.log_path).read_text(errors="replace")
         return ""
+
+    def wait_log(self, what):
+        """Waits until the log has `what`, a text or a compiled pattern: the daemon writes it when it gets to it."""
+        found = what.search if isinstance(what, re.Pattern) else lambda log: what in log
+        wait_until(lambda: found(self.log()), what=lambda: f"{what!r} in the log\n{self.log_tail()}")
 
     def log_tail(self, lines=40):
         return "\n".join(["---- the daemon's log ----"] + self.log().splitlines()[-lines:])

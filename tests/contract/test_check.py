@@ -42,14 +42,14 @@ class CheckTest(ContractCase):
         daemon.launch()
         self.assertEqual(daemon.wait_end(), 1)
         self.assertLess(time.monotonic() - begin, 2)
-        self.assertIn("numproceses", daemon.log())
+        daemon.wait_log("numproceses")
 
     def test_AFileThatIsNotThere(self):
         daemon = self.new_daemon("")
         os.unlink(daemon.config_path)
         daemon.launch()
         self.assertEqual(daemon.wait_end(), 1)
-        self.assertIn("No such file or directory", daemon.log())
+        daemon.wait_log("No such file or directory")
 
     def test_WrongUseOfTheCommandLineIsAnError(self):
         daemon = self.new_daemon(GOOD)
@@ -84,7 +84,7 @@ class PidfileTest(ContractCase):
             pidfile.write(f"{os.getpid()}\n")
         daemon.launch()
         self.assertEqual(daemon.wait_end(), 1)
-        self.assertIn(str(os.getpid()), daemon.log())
+        daemon.wait_log(str(os.getpid()))
         with open(path) as pidfile:
             self.assertEqual(pidfile.read(), f"{os.getpid()}\n")
         gone = subprocess.Popen(["/bin/true"])

@@ -217,7 +217,7 @@ class PidfileTest(ContractCase):
                 daemon = self.new_daemon(GOOD, f'pidfile = "@DIR@/{name}"\n')
                 daemon.launch()
                 self.assertEqual(daemon.wait_end(), 1)
-                self.assertIn("cannot write pidfile", daemon.log())
+                daemon.wait_log("cannot write pidfile")
                 self.assertEqual(daemon.all_reports(), [])
 
 

@@ -1,6 +1,7 @@
 """What a worker finds around it: substituted texts, the Python helpers, and its environment, as the probe sees them."""
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 
@@ -82,7 +83,7 @@ path = "@DIR@/$(circus.env.count).sock"
         self.assertEqual(seen["argv"][0], "other-name")
 
     def test_AnUnknownNameIsToldWithWhatWasMeant(self):
-        self.assertRegex(self.daemon.log(), r"\$\(circus\.unheard_of\) is unknown and stays as it is")
+        self.daemon.wait_log(re.compile(r"\$\(circus\.unheard_of\) is unknown and stays as it is"))
 
 
 class PythonTest(ContractCase):

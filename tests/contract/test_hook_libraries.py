@@ -3,6 +3,7 @@ library that waits for Redis, against a real one."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -106,7 +107,7 @@ class Answers(LibraryCase):
                     self.assertEqual(daemon.status(point), "stopped")
                     self.assertEqual(daemon.workers(), [])
                     why = "it was told to" if answer == "no" else "on reflection"
-                    self.assertRegex(daemon.log(), f"watcher {point}: .*: hook {point} said no: {why}")
+                    daemon.wait_log(re.compile(f"watcher {point}: .*: hook {point} said no: {why}"))
                     # As in Circus: it could say, and that is a success of the hook.
                     events[point].wait_for(point, "hook_success")
                     self.assertEqual(events[point].of(point, "hook_failure"), [])
@@ -155,7 +156,7 @@ class Answers(LibraryCase):
         daemon.wait_active("lax", 1, 30)
         wait_until(lambda: daemon.status("strict") == "stopped", 30)
         self.assertIn("did not answer in time", events.wait_for("strict", "hook_failure")[0]["error"])
-        self.assertIn("hook on_before_start was not answered in time", daemon.log())
+        daemon.wait_log("hook on_before_start was not answered in time")
 
 
 @unittest.skipUnless(shutil.which("redis-server"), "needs Redis")

@@ -157,7 +157,7 @@ class StartTest(HooksCase):
                 self.assertEqual(answer["info"], {"started": [], "kept": []})
                 self.assertEqual(daemon.status(name), "stopped")
                 self.assertEqual(daemon.workers(), [])
-                self.assertIn(f"hook {point} said no: exited with 1", daemon.log())
+                daemon.wait_log(f"hook {point} said no: exited with 1")
             self.say(daemon, point, 0)
             with self.subTest(point + " later"):
                 self.assertEqual(len(daemon.client.ok("start", name=name, waiting=True)["info"]["started"]), 1)
@@ -274,7 +274,7 @@ class StopTest(HooksCase):
         daemon.report(daemon.wait_active("web", 1)[0])
         self.gate(daemon, "before_stop")
         self.assertEqual(daemon.terminate(9), 0)
-        self.assertIn("not stopped within 1 s", daemon.log())
+        daemon.wait_log("not stopped within 1 s")
 
     def test_TheDaemonsEndAsksTheHooksOfTheStop(self):
         daemon = self.run_with(watcher("web", "before_stop", "after_stop"))

@@ -128,7 +128,7 @@ class FileTest(LogCase):
         daemon = self.new_daemon(GOOD, 'logoutput = "@DIR@/nosuch/log"\n')
         daemon.launch()
         self.assertEqual(daemon.wait_end(), 1)
-        self.assertIn("nosuch/log", daemon.log())
+        daemon.wait_log("nosuch/log")
 
     def test_AFullDiskStopsNothing(self):
         daemon = self.run_daemon(GOOD, 'logoutput = "/dev/full"\nloglevel = "debug"\n')

@@ -2,6 +2,7 @@
 stack, over http, https and a unix socket, and against a real Redis."""
 import http.server
 import os
+import re
 import shutil
 import signal
 import socket
@@ -107,7 +108,7 @@ class Http(ObserverCase):
             pass
         wait_until(lambda: daemon.pids("web") and daemon.pids("web") != before, what=daemon.log_tail)
         self.wait_gauge(daemon, "web", "http_observer.up", 1)
-        self.assertIn("web (http_observer) is down: status 503, expected 200-299", daemon.log())
+        daemon.wait_log("web (http_observer) is down: status 503, expected 200-299")
 
     def test_WhatIsStoppedStaysStopped(self):
         daemon = self.stack(restart_on_error="web", boot_time=3)
@@ -137,7 +138,7 @@ class Http(ObserverCase):
         self.wait_gauge(daemon, "known", "known.up", 1)
         self.wait_gauge(daemon, "whatever", "whatever.up", 1)
         self.wait_gauge(daemon, "unknown", "unknown.up", 0)
-        self.assertRegex(daemon.log(), "unknown is down: .*certificate")
+        daemon.wait_log(re.compile("unknown is down: .*certificate"))
 
     def test_AUnixSocketIsAsked(self):
         daemon = self.new_daemon("")

@@ -46,9 +46,6 @@ class StreamCase(ContractCase):
         wait_until(lambda: daemon.client.ok("plugins")["plugins"][name]["state"] == state,
                    what=lambda: f"{name} {state}\n{daemon.log_tail()}")
 
-    def wait_log(self, daemon, text):
-        wait_until(lambda: text in daemon.log(), what=lambda: f"{text!r} in the log\n{daemon.log_tail()}")
-
     def rows(self, daemon, name):
         path = pathlib.Path(daemon.directory, name)
         # The last line may be in the making.
@@ -93,17 +90,17 @@ class AnExample(StreamCase):
             daemon.client.ok("plugin", name="json_lines", action="restart", waiting=True)
             wait_until(lambda: len(self.lines(daemon, "out")) > before, what=lambda: daemon.log_tail())
         daemon.client.ok("plugin", name="json_lines", action="disable", waiting=True)
-        self.wait_log(daemon, "log JsonLinesStream of web: nobody offers the class JsonLinesStream at the moment")
+        daemon.wait_log("log JsonLinesStream of web: nobody offers the class JsonLinesStream at the moment")
         daemon.client.ok("plugin", name="json_lines", action="enable", waiting=True)
         wait_until(lambda: self.lines(daemon, "out")[-1:] == ["1499"], 60, what=lambda: daemon.log_tail())
         self.assertEqual(self.lines(daemon, "out"), [str(n) for n in range(1500)])
-        self.wait_log(daemon, "log JsonLinesStream of web: in order again, 0 bytes were lost")
+        daemon.wait_log("log JsonLinesStream of web: in order again, 0 bytes were lost")
 
     def test_AnOptionThatTheClassDoesNotHaveIsToldAndNoWorkerWaits(self):
         daemon = self.start(200_000, more='stdout_stream.colour = "red"\n')
-        self.wait_log(daemon, "log JsonLinesStream of web: there is no option colour; trying again each second")
+        daemon.wait_log("log JsonLinesStream of web: there is no option colour; trying again each second")
         daemon.wait_active("web", 1)
-        self.wait_log(daemon, "trying again each second")
+        daemon.wait_log("trying again each second")
         daemon.client.ok("set", name="web", options={"stdout_stream": {"class": "JsonLinesStream",
                                                                        "filename": f"{daemon.directory}/new"}})
         wait_until(lambda: self.lines(daemon, "new")[-1:] == ["199999"], 60, what=lambda: daemon.log_tail())
@@ -167,10 +164,10 @@ class Memory(StreamCase):
         daemon = self.start(self.watcher(1000))
         self.memory(daemon, fails=True)
         daemon.client.ok("start", name="web", waiting=True)
-        self.wait_log(daemon, "log MemoryStream of web: there is no memory; trying again each second")
+        daemon.wait_log("log MemoryStream of web: there is no memory; trying again each second")
         self.memory(daemon, fails=False)
         self.wait_lines(daemon, 1000)
-        self.wait_log(daemon, "log MemoryStream of web: in order again, 0 bytes were lost")
+        daemon.wait_log("log MemoryStream of web: in order again, 0 bytes were lost")
 
     def test_ASinkLivesAsLongAsSomebodyWrites(self):
         daemon = self.start(self.watcher(3, autostart=True))
@@ -193,7 +190,7 @@ class Memory(StreamCase):
         daemon = self.start(counter("web", 3, more='stdout_stream.class = "MemoryStrem"\n'))
         daemon.wait_active("web", 1)
         # Before an isolated plugin has started there is nothing near.
-        self.wait_log(daemon, "log MemoryStrem of web: nobody offers the class MemoryStrem at the moment; "
+        daemon.wait_log("log MemoryStrem of web: nobody offers the class MemoryStrem at the moment; "
                       + ("" if self.isolate else "did you mean MemoryStream?; trying again each second"))
 
     def test_WithoutAPluginThatHasClassesItIsAnErrorOfTheFile(self):

@@ -45,8 +45,7 @@ class PluginCase(ContractCase):
         return self.plugin(name, daemon)
 
     def wait_log(self, text, daemon=None):
-        daemon = daemon or self.daemon
-        wait_until(lambda: text in daemon.log(), what=lambda: f"{text!r} in the log\n{daemon.log_tail()}")
+        (daemon or self.daemon).wait_log(text)
 
     def circusctl(self, *arguments):
         return subprocess.run([CIRCUSCTL, "--endpoint", self.daemon.endpoint, *arguments], capture_output=True,
@@ -389,7 +388,7 @@ hooks.before_start = "{BROKEN}/no_symbol.so:yes"
 """)
         daemon.launch()
         self.assertEqual(daemon.wait_end(), 1)
-        self.assertIn("no_symbol.so: symbol: found no circus_hooks_v1", daemon.log())
+        daemon.wait_log("no_symbol.so: symbol: found no circus_hooks_v1")
 
 
 class Configuration(PluginCase):

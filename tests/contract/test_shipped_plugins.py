@@ -55,9 +55,6 @@ class ShippedCase(ContractCase):
         info = daemon.client.ok("stats", name=watcher)["info"]
         return {each["wid"]: int(pid) for pid, each in info.items() if isinstance(each, dict)}
 
-    def wait_log(self, daemon, text):
-        wait_until(lambda: text in daemon.log(), what=lambda: f"{text!r} in the log\n{daemon.log_tail()}")
-
 
 class Flapping(ShippedCase):
     def daemon_with(self, watchers, options="retry_in = 0.3\nmax_retry = 1\n"):
@@ -139,7 +136,7 @@ numprocesses = 2
         wait_until(lambda: len(events.of("web", "reap")) >= 2, what=lambda: daemon.log_tail())
         self.assertNotIn(modest, [each["process_pid"] for each in events.of("web", "reap")])
         self.assertEqual(self.wid_of(daemon, "web")[2], modest)
-        self.wait_log(daemon, "over_memory")
+        daemon.wait_log("over_memory")
 
     def replaced(self, program, options, numprocesses=2):
         """Runs workers of that program, which knows its wid, until two were replaced; checks that wid 2 never was."""
@@ -162,18 +159,18 @@ numprocesses = {numprocesses}
         with open("/proc/meminfo", encoding="ascii") as file:
             total = int(file.readline().split()[1]) / 1024
         daemon = self.replaced(program, f"max_cpu = 0\nmax_mem = {60 / total * 100:.6f}\n")
-        self.wait_log(daemon, "over_memory")
+        daemon.wait_log("over_memory")
 
     def test_CpuIsAPerCentOfOneCore(self):
         program = "import sys, time\\nwhile sys.argv[1] == '1': pass\\ntime.sleep(1000)"
         daemon = self.replaced(program, "max_cpu = 4\nmax_mem = 0\n")
-        self.wait_log(daemon, "over_cpu")
+        daemon.wait_log("over_cpu")
 
     def test_OfAWatchersSumTheOneThatIsFurthestOutIsReplaced(self):
         program = ("import sys, time; x = bytearray({'1': 80 << 20, '2': 1, '3': 60 << 20}[sys.argv[1]]); "
                    "time.sleep(1000)")
         daemon = self.replaced(program, 'per = "watcher"\nmax_cpu = 0\nmax_mem = "130M"\n', 3)
-        self.wait_log(daemon, "over_memory")
+        daemon.wait_log("over_memory")
 
 
 class ResourceWatcherIsolated(ResourceWatcher):
@@ -236,7 +233,7 @@ cmd = ''' + SLEEPER + plugin("command_reloader", self.isolate, "loop_rate = 0.1"
         self.write(app, "#!/bin/sh\nexec sleep 1000\n")
         daemon.start()
         before = daemon.wait_active("web", 1) + daemon.wait_active("other", 1)
-        self.wait_log(daemon, f"{app} is watched")
+        daemon.wait_log(f"{app} is watched")
         self.write(app, "#!/bin/sh\nexec sleep 2000\n")
         after = wait_until(lambda: [pid for pid in daemon.pids("web") if pid != before[0]],
                            what=lambda: daemon.log_tail())

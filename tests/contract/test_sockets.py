@@ -315,7 +315,7 @@ class UnboundTest(ContractCase):
         daemon.launch()
         self.assertEqual(daemon.wait_end(5), 1, daemon.log_tail())
         for word in words:
-            self.assertIn(word, daemon.log())
+            daemon.wait_log(word)
         self.assertEqual(daemon.all_reports(), [])
         return daemon
 

@@ -66,15 +66,15 @@ class StopCommandTest(ContractCase):
         daemon, pid = self.start("@PROBE@ --exit-after 0:3", "graceful_timeout = 0.5")
         self.stop(daemon, pid)
         self.assertTrue(self.was_asked_to_end(daemon))
-        self.assertIn("exited with 3", daemon.log())
-        self.assertIn("SIGKILL", daemon.log())
+        daemon.wait_log("exited with 3")
+        daemon.wait_log("SIGKILL")
 
     def test_OneThatCannotBeRunIsFollowedByTheSignalAndByTheKill(self):
         daemon, pid = self.start("/nowhere/stop it", "graceful_timeout = 0.5")
         self.stop(daemon, pid)
         self.assertTrue(self.was_asked_to_end(daemon))
-        self.assertIn("/nowhere/stop", daemon.log())
-        self.assertIn("No such file or directory", daemon.log())
+        daemon.wait_log("/nowhere/stop")
+        daemon.wait_log("No such file or directory")
 
     def test_OneThatHangsIsKilledWithAllItStartedWhenTheGraceIsOver(self):
         daemon, pid = self.start("@PROBE@ --ignore 15 --grandchild --daemonize --report @REPORTS@ -- stopper",

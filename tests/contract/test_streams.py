@@ -112,7 +112,7 @@ class TroubleTest(ContractCase):
         path = os.path.join(daemon.directory, "fine.log")
         wait_until(lambda: os.path.exists(path) and pathlib.Path(path).read_text().count("\n") == 10)
         self.assertEqual(daemon.pids("full"), [pid])
-        self.assertIn("No space left on device", daemon.log())
+        daemon.wait_log("No space left on device")
         daemon.client.ok("stop", name="full", waiting=True)
 
     def test_AFolderThatComesLaterIsFound(self):
