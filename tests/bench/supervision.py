@@ -33,7 +33,6 @@ CONFIG = """\
 [circus]
 endpoint = "ipc://{dir}/endpoint"
 pubsub_endpoint = "ipc://{dir}/pubsub"
-stats_endpoint = "ipc://{dir}/stats"
 loglevel = "warning"
 
 [watcher.bench]
