@@ -32,7 +32,6 @@ HEAD = """\
 [circus]
 endpoint = "ipc://{dir}/endpoint"
 pubsub_endpoint = "ipc://{dir}/pubsub"
-stats_endpoint = "ipc://{dir}/stats"
 loglevel = "warning"
 """
 CREW = """
