@@ -2,9 +2,10 @@
 """clang-tidy over the sources of core, plugins and sdk, those that changed since they were last found clean.
 
 tidy.py [--configure] BUILD [-j N]: BUILD is a tree configured with CMAKE_UNITY_BUILD, where the sources of a
-target are compiled several at a time: most of the work is in the headers, which are then looked at once for all
-of them. Nothing needs to be built in it. --configure: does that first. What a batch was judged by (its sources, every header of this project that they
-include, its command, .clang-tidy, the version of clang-tidy) is hashed into a stamp below BUILD/tidy.
+target are compiled in one go: most of the work is in the headers, which are then looked at once for all of them.
+Nothing needs to be built in it. --configure: does that first. What a batch was judged by (its sources, every
+header of this project that they include, its command, .clang-tidy, the version of clang-tidy) is hashed into a
+stamp below BUILD/tidy.
 """
 
 import argparse
@@ -78,6 +79,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.configure:
         subprocess.run(["cmake", "-S", ROOT, "-B", arguments.build, "-G", "Ninja", "-DCMAKE_UNITY_BUILD=ON",
+                        "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0",
                         "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCIRCUS_TESTS=OFF"],
                        stdout=subprocess.DEVNULL, check=True)
     build = pathlib.Path(arguments.build).resolve()

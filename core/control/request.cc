@@ -82,7 +82,7 @@ std::string framed(std::string_view members, std::string_view own, std::string_v
     return cat("{", members, own.size() > 2 ? "," : "", own.substr(1, own.size() - 2), ",\"id\":", id, "}");
 }
 
-std::string text_of(const Json& object) {
+std::string dumped(const Json& object) {
     return object.is_object() ? object.dump(-1, ' ', false, Json::error_handler_t::replace) : "{}";
 }
 
@@ -142,7 +142,7 @@ Json error_body(Errno number, std::string_view reason, double now) {
 
 std::string ok_answer(const Json& fields, double now, std::string_view id) {
     const bool has_status = fields.is_object() && fields.contains("status");
-    return framed(cat(has_status ? "" : "\"status\":\"ok\",", time_member(now)), text_of(fields), id);
+    return framed(cat(has_status ? "" : "\"status\":\"ok\",", time_member(now)), dumped(fields), id);
 }
 
 std::string ok_answer_of(std::string_view fields, double now, std::string_view id) {
@@ -152,7 +152,7 @@ std::string ok_answer_of(std::string_view fields, double now, std::string_view i
 std::string error_answer(Errno number, std::string_view reason, double now, std::string_view id) {
     const Json fields = {
         {"reason", reason}, {"tb", nullptr}, {"time", now}, {"errno", static_cast<int>(number)}};
-    return framed(R"("status":"error")", text_of(fields), id);
+    return framed(R"("status":"error")", dumped(fields), id);
 }
 
 }  // namespace circus::control

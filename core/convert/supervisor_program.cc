@@ -14,7 +14,7 @@ namespace {
 constexpr long long kMostProcesses = 1000;
 constexpr long long kLogLimit = 50LL << 20;  // supervisord's own defaults
 constexpr long long kLogBackups = 10;
-constexpr long long kStopWait = 10;
+constexpr long long kStopWaitSeconds = 10;
 
 constexpr std::array kLostOfProgram{
     Lost{"exitcodes", "circusd replaces a program whatever its exit code; write respawn = false for a job"},
@@ -32,20 +32,20 @@ constexpr std::array kLostOfProgram{
 };
 
 // Read together with another option.
-constexpr std::array<std::string_view, 14> kElsewhere{"numprocs",
-                                                      "numprocs_start",
-                                                      "redirect_stderr",
-                                                      "stdout_logfile",
-                                                      "stderr_logfile",
-                                                      "socket",
-                                                      "stdout_logfile_maxbytes",
-                                                      "stderr_logfile_maxbytes",
-                                                      "stdout_logfile_backups",
-                                                      "socket_owner",
-                                                      "stderr_logfile_backups",
-                                                      "socket_mode",
-                                                      "socket_backlog",
-                                                      "environment"};
+constexpr std::array<std::string_view, 14> kReadElsewhere{"numprocs",
+                                                          "numprocs_start",
+                                                          "redirect_stderr",
+                                                          "stdout_logfile",
+                                                          "stderr_logfile",
+                                                          "socket",
+                                                          "stdout_logfile_maxbytes",
+                                                          "stderr_logfile_maxbytes",
+                                                          "stdout_logfile_backups",
+                                                          "socket_owner",
+                                                          "stderr_logfile_backups",
+                                                          "socket_mode",
+                                                          "socket_backlog",
+                                                          "environment"};
 
 class Program {
   public:
@@ -132,7 +132,7 @@ class Program {
                              " processes: supervisord gave each a number of its own, from ", start_, " on."));
         for (const auto& option : section_.options) read(watcher, option);
         watcher.set("copy_env", true, section_.at);
-        if (!watcher.has("graceful_timeout")) watcher.set("graceful_timeout", kStopWait, section_.at);
+        if (!watcher.has("graceful_timeout")) watcher.set("graceful_timeout", kStopWaitSeconds, section_.at);
         if (fastcgi) watcher.set("stdin_socket", name_, place("socket"));
         read_environment(watcher);
         read_logs(watcher, count);
@@ -145,7 +145,7 @@ class Program {
 
     void read(Section& watcher, const IniOption& option) {
         const std::string& name = option.name;
-        if (std::find(kElsewhere.begin(), kElsewhere.end(), name) != kElsewhere.end()) return;
+        if (std::find(kReadElsewhere.begin(), kReadElsewhere.end(), name) != kReadElsewhere.end()) return;
         const auto value = text(name);
         if (!value) return;
         const auto set = [&](std::string_view key, ValueKind kind) {

@@ -10,6 +10,10 @@ std::string dump(const Json& value) {
     return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string reason_json(std::string_view why) {
+    return dump(Json{{"reason", why}});
+}
+
 std::string frame(const Json& fields, std::string_view raw_name, std::string_view raw_json) {
     std::string text = dump(fields);
     if (raw_name.empty()) return text;

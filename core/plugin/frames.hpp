@@ -48,6 +48,8 @@ std::string frame(const Json& fields, std::string_view raw_name = {}, std::strin
 Json parse_frame(const std::string& text);
 
 std::string dump(const Json& value);
+// {"reason": why}: what an answer that is an error has.
+std::string reason_json(std::string_view why);
 
 // "chunks" and the bytes behind it, and back. Throws a Json::exception where they make no sense.
 std::pair<std::string, std::string> chunks_frame(SinkId sink, const std::vector<stream::Chunk>& chunks);

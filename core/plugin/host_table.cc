@@ -9,17 +9,10 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "plugin/abi_text.hpp"
+#include "plugin/frames.hpp"
 #include "plugin/host_functions.hpp"
 
 namespace circus::plugin {
-
-namespace {
-
-std::string reason(std::string_view why) {
-    return Json{{"reason", why}}.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-}  // namespace
 
 HostTable::HostTable(loop::Loop& loop, Backend& backend, std::string plugin, std::uint32_t size)
     : loop_(loop),
@@ -79,7 +72,7 @@ std::vector<std::string> HostTable::close() {
     }
     deadline_.stop();
     for (auto& [token, each] : owed)
-        each.answered(CIRCUS_E_NOT_FOUND, reason(cat("the plugin ", plugin_, " has stopped")));
+        each.answered(CIRCUS_E_NOT_FOUND, reason_json(cat("the plugin ", plugin_, " has stopped")));
     // Calls of commands and hooks that were not made yet answer for themselves: nothing is registered.
     for (Delivery& each : std::exchange(queue_, {}))
         if (each.registration == 0 && each.answers) each.run();
@@ -140,7 +133,7 @@ void HostTable::invoke_command(circus_id command, std::string properties, Answer
             const auto at = registrations_.find(command);
             if (at == registrations_.end())
                 return answered(CIRCUS_E_NOT_FOUND,
-                                reason(cat("the plugin ", plugin_, " has taken it back")));
+                                reason_json(cat("the plugin ", plugin_, " has taken it back")));
             const std::string name = at->second.text();
             const auto function = at->second.command;
             void* const user = at->second.user;
@@ -162,7 +155,7 @@ void HostTable::invoke_hook(circus_id hook, std::string point, std::string watch
             const auto at = registrations_.find(hook);
             if (at == registrations_.end())
                 return answered(CIRCUS_E_NOT_FOUND,
-                                reason(cat("the plugin ", plugin_, " has taken it back")));
+                                reason_json(cat("the plugin ", plugin_, " has taken it back")));
             call_hook(at->second.hook, at->second.user, at->second.text(), text, answered);
         },
         true);
@@ -175,7 +168,7 @@ void HostTable::invoke(circus_hook_fn function, std::string what, std::string po
         [this, function, what = std::move(what),
          text = HookText{std::move(point), std::move(watcher), std::move(args)},
          answered = std::move(answered)] {
-            if (!open_) return answered(CIRCUS_E_NOT_FOUND, reason("circusd is stopping"));
+            if (!open_) return answered(CIRCUS_E_NOT_FOUND, reason_json("circusd is stopping"));
             call_hook(function, const_cast<circus_host*>(raw()), what, text, answered);
         },
         true);
@@ -325,7 +318,7 @@ void HostTable::returned(circus_token token, circus_status status, const std::st
         misbehaving("a token was answered by complete(), and again by the status of its function");
         return;
     }
-    owed->answered(status, status == CIRCUS_OK || why.empty() ? "{}" : reason(why));
+    owed->answered(status, status == CIRCUS_OK || why.empty() ? "{}" : reason_json(why));
 }
 
 circus_status HostTable::complete(circus_token token, circus_status status, std::string json) {
@@ -339,7 +332,7 @@ circus_status HostTable::complete(circus_token token, circus_status status, std:
     if (!is_object || status == CIRCUS_PENDING) {
         misbehaving(cat("the answer to ", owed->what, " is ", is_object ? "PENDING" : "no JSON object"));
         status = CIRCUS_E_INVALID;
-        json = reason("the plugin's answer is no JSON object");
+        json = reason_json("the plugin's answer is no JSON object");
     }
     {
         const std::lock_guard lock(mutex_);
@@ -384,7 +377,7 @@ void HostTable::on_deadline() {
     }
     for (const Owed& each : late) {
         misbehaving(cat(each.what, " was not answered in time"));
-        each.answered(CIRCUS_E_TIMEOUT, reason(cat("the plugin ", plugin_, " did not answer in time")));
+        each.answered(CIRCUS_E_TIMEOUT, reason_json(cat("the plugin ", plugin_, " did not answer in time")));
     }
 }
 

@@ -13,14 +13,6 @@
 
 namespace circus::plugin {
 
-namespace {
-
-std::string reason(std::string_view why) {
-    return dump(Json{{"reason", why}});
-}
-
-}  // namespace
-
 IsolatedRunner::IsolatedRunner(loop::Loop& loop, Switchboard& board, PrivateRouter& router,
                                supervise::Arbiter& arbiter, const std::string& program,
                                const config::PluginConfig& config)
@@ -219,7 +211,7 @@ void IsolatedRunner::on_answer(const Json& message) {
 }
 
 void IsolatedRunner::fail_owed(circus_status status, const std::string& why) {
-    for (auto& [token, each] : std::exchange(owed_, {})) each.answered(status, reason(why));
+    for (auto& [token, each] : std::exchange(owed_, {})) each.answered(status, reason_json(why));
 }
 
 void IsolatedRunner::watch_deadlines() {
@@ -234,7 +226,7 @@ void IsolatedRunner::on_deadline() {
         log::error(
             cat("plugin ", config_.name, " misbehaving: ", late.mapped().what, " was not answered in time"));
         late.mapped().answered(CIRCUS_E_TIMEOUT,
-                               reason(cat("the plugin ", config_.name, " did not answer in time")));
+                               reason_json(cat("the plugin ", config_.name, " did not answer in time")));
     }
     watch_deadlines();
 }

@@ -22,7 +22,7 @@ namespace circus::stream {
 
 namespace {
 // Beyond this the pipes wait; below it they are read again.
-constexpr std::size_t kEnough = 128 * 1024;
+constexpr std::size_t kEnoughWaiting = 128 * 1024;
 const std::string kName = "stdout";
 }  // namespace
 
@@ -65,7 +65,7 @@ StdoutSink::~StdoutSink() {
 
 bool StdoutSink::is_ready() const {
     const std::lock_guard lock(shared_->mutex);
-    const bool ready = shared_->error != 0 || shared_->backlog.size() < kEnough;
+    const bool ready = shared_->error != 0 || shared_->backlog.size() < kEnoughWaiting;
     shared_->pump_waits |= !ready;
     return ready;
 }
@@ -84,7 +84,7 @@ void StdoutSink::write(PipeId owner, std::string_view first, std::string_view se
     const std::lock_guard lock(shared_->mutex);
     // What a ready sink is given it takes, whatever the size.
     const std::size_t held = shared_->backlog.size();
-    if (shared_->ended || (held >= kEnough && held + total > kMaxBacklog)) {
+    if (shared_->ended || (held >= kEnoughWaiting && held + total > kMaxBacklog)) {
         shared_->pump_waits = true;
         Condition& condition = writing_.is_active() ? writing_ : slow_;
         condition.begin(report_, kName, "stdout does not take bytes fast enough");
