@@ -11,12 +11,12 @@ namespace {
 // What `set` may change where adding watchers is off: numbers, times and signals. Any other option may make a
 // watcher run something else, or as somebody else, or write somewhere.
 bool is_harmless(const std::string& option) {
-    static constexpr std::array<std::string_view, 19> kOptions{
+    static constexpr std::array<std::string_view, 19> kHarmless{
         "numprocesses", "warmup_delay",  "autostart",        "respawn",    "max_retry",
         "min_uptime",   "max_backoff",   "retry_in",         "max_age",    "max_age_variance",
         "stop_signal",  "stop_children", "graceful_timeout", "kill_tree",  "send_hup",
         "priority",     "on_demand",     "singleton",        "reload_mode"};
-    return std::find(kOptions.begin(), kOptions.end(), option) != kOptions.end();
+    return std::find(kHarmless.begin(), kHarmless.end(), option) != kHarmless.end();
 }
 
 bool changes(const std::string& command, const circus::Json& commands) {
