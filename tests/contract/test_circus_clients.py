@@ -359,7 +359,7 @@ class PluginsTest(CircusCase):
         circus("circus.plugins.flapping")
         command = "from circus import plugins; plugins.main()"
         self.start_stack(f"""
-            [watcher."plugin:flapping"]
+            [watcher.guard]
             cmd = {quoted(sys.executable)}
             args = ["-W", "ignore", "-c", "{command}", "--endpoint", "ipc://@DIR@/endpoint",
                     "--pubsub", "ipc://@DIR@/pubsub", "--check-delay", "1",
@@ -372,22 +372,23 @@ class PluginsTest(CircusCase):
             max_backoff = 0.1
             autostart = false
             """)
-        plugin = self.daemon.wait_active("plugin:flapping", 1)
+        plugin = self.daemon.wait_active("guard", 1)
 
         def stopped():
             self.daemon.client.ok("start", name="crash", waiting=True)
             return wait_quietly(lambda: self.daemon.status("crash") == "stopped", 1)
         wait_until(stopped, what=self.daemon.log_tail)
-        self.assertEqual(self.daemon.pids("plugin:flapping"), plugin)
+        self.assertEqual(self.daemon.pids("guard"), plugin)
 
 
-# http_observer calls tornado's client as it was up to tornado 4 (a loop is given) and 5 (a callback is).
+# http_observer calls tornado's client as it was up to tornado 4 (a loop may be given) and 5 (a callback is).
 TORNADO_4 = """
+from tornado.ioloop import IOLoop
 from circus.plugins import http_observer
 Now = http_observer.AsyncHTTPClient
 class Then:
-    def __init__(self, io_loop):
-        self.loop = io_loop
+    def __init__(self, io_loop=None):
+        self.loop = io_loop or IOLoop.current()
     def fetch(self, url, callback, request_timeout):
         async def fetched():
             callback(await Now().fetch(url, request_timeout=request_timeout, raise_error=False))
