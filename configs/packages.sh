@@ -1,7 +1,8 @@
 #!/bin/sh
 # packages.sh GROUP...: installs what is missing of Debian's packages for `build` (circusd itself), `stack`
 # (what configs/stack.toml runs), `web` (what bundles the console's page; without it that is a plain one) and
-# `test` (tests/run.sh). Does nothing, and asks for nothing, where all of them are there.
+# `test` (tests/run.sh), `browser` (the tests of that page). Does nothing, and asks for nothing, where all of them are
+# there.
 #
 # Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
 # installs them. They are left alone: the stack has ports of its own.
@@ -20,11 +21,13 @@ list() {
         web)
             # npm comes with nodejs where that is not Debian's, which Debian's npm would not go with.
             command -v npm >/dev/null || echo nodejs npm ;;
+        browser)
+            echo chromium fonts-dejavu-core ;;
         test)
             echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy lld \
                 shellcheck zsh fish abigail-tools ;;
         *)
-            echo "packages.sh: no group \"$1\": build, stack, web or test" >&2
+            echo "packages.sh: no group \"$1\": build, stack, web, test or browser" >&2
             return 2 ;;
     esac
 }

@@ -11,3 +11,14 @@ add_test(NAME contract_console
 set_tests_properties(contract_console PROPERTIES
     LABELS contract COST 100 TIMEOUT 300
     ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+
+# The page in a real Chromium (configs/packages.sh browser); skipped where that, node or npm is missing. Not yet run
+# often enough to be part of tests/run.sh.
+option(CIRCUS_BROWSER_TESTS "Test the console's page in Chromium" OFF)
+if(CIRCUS_BROWSER_TESTS)
+    add_test(NAME contract_console_page
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_console_page.py)
+    set_tests_properties(contract_console_page PROPERTIES
+        LABELS contract COST 100 TIMEOUT 600 SKIP_RETURN_CODE 77
+        ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+endif()
