@@ -16,7 +16,7 @@ namespace circus::bin {
 
 namespace {
 
-constexpr std::size_t kQueue = 2048;  // lines
+constexpr std::size_t kQueue = 1024;  // lines; each takes 400 bytes from the start
 constexpr Milliseconds kLastWait{500};
 
 log::Level level_of(spdlog::level::level_enum level) {
