@@ -127,9 +127,14 @@ our_files() { # PATTERN...: of the tree as it is, whether it is a clone or an ex
     fi
 }
 
+builds_nothing_twice() {
+    cmake -S . -B build >/dev/null && cmake --build build -j "$jobs" | tail -n 1 | grep -q "no work to do"
+}
+
 part_release() {
     section "release: build"
     build build all -DCMAKE_BUILD_TYPE=RelWithDebInfo || return
+    check "a second build, which should have had nothing to do" builds_nothing_twice
     [[ " $parts " != *" tidy "* ]] || start_tidy
     section "release: unit and loop tests"
     run_ctest build -j "$jobs" -LE 'contract|bench'

@@ -7,7 +7,6 @@
 
 #include "base/text.hpp"
 #include "config/loader.hpp"
-#include "config/offered_classes.hpp"
 
 namespace circus::config {
 
@@ -176,9 +175,7 @@ void Loader::use_plugin(PluginConfig& plugin, const Entry* section, const std::s
     plugin.version = found.version;
     plugin.summary = found.summary;
     // What a library that cannot be used would have offered nobody knows: it is told as broken, no more.
-    const auto* const classes = dynamic_cast<const StreamClassCatalog*>(catalog_);
-    expects_stream_classes_ |=
-        found.what == PluginLookup::What::Broken || (classes && classes->has_stream_classes(found.file));
+    expects_stream_classes_ |= found.what == PluginLookup::What::Broken || found.has_stream_classes;
     if (found.what == PluginLookup::What::Broken) {
         plugin.unusable = found.text;
         out_.broken_plugins.push_back({sources_.files[static_cast<size_t>(at.file)], at.line, at.column,

@@ -2,19 +2,9 @@
 // and withdraw_stream_class() of option_table.hpp.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 namespace circus::config {
-
-// A PluginCatalog that knows which libraries offer classes (which ones is known once they run) is one of
-// these as well.
-class StreamClassCatalog {
-  public:
-    virtual ~StreamClassCatalog() = default;
-    // Of a file that find() has found.
-    virtual bool has_stream_classes(const std::string& file) const = 0;
-};
 
 bool is_stream_class(std::string_view name);  // circusd's own, or offered at the moment
 

@@ -19,6 +19,7 @@ struct PluginLookup {
     std::string name = {}, version = {}, summary = {};
     std::string options = {};  // JSON object: option -> {type, default, doc, …}; never empty where Found
     std::string text = {};
+    bool has_stream_classes = false;  // it offers some; which ones is known once it runs
 };
 
 class PluginCatalog {

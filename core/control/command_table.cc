@@ -1,3 +1,4 @@
+// One row a command, its words for the documentation included: long because there are many, all in one place.
 #include "control/command_table.hpp"
 
 #include <algorithm>

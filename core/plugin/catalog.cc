@@ -101,14 +101,9 @@ PluginLookup Catalog::describe(const std::string& file) const {
     found.version = description->version;
     found.summary = description->summary;
     found.options = description->options;
-    if (std::find(description->needs.begin(), description->needs.end(), CIRCUS_EXT_SINKS) !=
-        description->needs.end())
-        with_classes_.insert(file);
+    found.has_stream_classes = std::find(description->needs.begin(), description->needs.end(),
+                                         CIRCUS_EXT_SINKS) != description->needs.end();
     return found;
-}
-
-bool Catalog::has_stream_classes(const std::string& file) const {
-    return with_classes_.contains(file);
 }
 
 }  // namespace circus::plugin

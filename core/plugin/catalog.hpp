@@ -3,17 +3,15 @@
 // nobody. It blocks: for the thread that reads the configuration.
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
-#include "config/offered_classes.hpp"
 #include "config/plugin_catalog.hpp"
 
 namespace circus::plugin {
 
-class Catalog final : public config::PluginCatalog, public config::StreamClassCatalog {
+class Catalog final : public config::PluginCatalog {
   public:
     // `describer`: the file of circus-plugin. `folders`: where shipped plugins are.
     Catalog(std::string describer, std::vector<std::string> folders,
@@ -22,7 +20,6 @@ class Catalog final : public config::PluginCatalog, public config::StreamClassCa
     static Catalog of_this_program();
 
     config::PluginLookup find(std::string_view use, const std::vector<std::string>& folders) const override;
-    bool has_stream_classes(const std::string& file) const override;
     const std::string& describer() const { return describer_; }
 
   private:
@@ -31,7 +28,6 @@ class Catalog final : public config::PluginCatalog, public config::StreamClassCa
     const std::string describer_;
     const std::vector<std::string> folders_;
     const Milliseconds deadline_;
-    mutable std::set<std::string> with_classes_;  // found by find(), which nobody calls twice at a time
 };
 
 }  // namespace circus::plugin

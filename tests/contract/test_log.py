@@ -158,7 +158,9 @@ class StderrTest(LogCase):
         daemon = self.new_daemon(GOOD)
         daemon.start(output=write_end)
         fill(write_end)
+        before = set(daemon.wait_active("web", 2))
         daemon.signal(signal.SIGHUP)  # a line that nobody takes
+        wait_until(lambda: not before & set(daemon.wait_active("web", 2)))  # the reload is over
         self.assert_supervises(daemon)
         self.reload(daemon, 'logoutput = "@DIR@/log"\n')
         daemon.signal(signal.SIGHUP)

@@ -124,18 +124,7 @@ class FlappingIsolated(Flapping):
 class ResourceWatcher(ShippedCase):
     def test_OnlyTheProcessThatUsesTooMuchIsReplaced(self):
         program = "import sys, time; x = bytearray(80 << 20 if sys.argv[1] == '1' else 1); time.sleep(1000)"
-        daemon = self.run_with(f'''
-[watcher.web]
-cmd = "{PYTHON}"
-args = ["-c", "{program}", "$(circus.wid)"]
-numprocesses = 2
-''', "resource_watcher", 'watcher = "web"\nloop_rate = 0.2\nmax_count = 1\nmax_mem = "60M"\n')
-        events = daemon.new_events("web")
-        self.addCleanup(events.close)
-        modest = wait_until(lambda: self.wid_of(daemon, "web").get(2))
-        wait_until(lambda: len(events.of("web", "reap")) >= 2, what=lambda: daemon.log_tail())
-        self.assertNotIn(modest, [each["process_pid"] for each in events.of("web", "reap")])
-        self.assertEqual(self.wid_of(daemon, "web")[2], modest)
+        daemon = self.replaced(program, 'max_mem = "60M"\n')
         daemon.wait_log("over_memory")
 
     def replaced(self, program, options, numprocesses=2):
@@ -145,7 +134,7 @@ numprocesses = 2
 cmd = "{PYTHON}"
 args = ["-c", "{program}", "$(circus.wid)"]
 numprocesses = {numprocesses}
-''', "resource_watcher", 'watcher = "web"\nloop_rate = 0.2\nmax_count = 1\nhealth_threshold = 0\n' + options)
+''', "resource_watcher", 'watcher = "web"\nloop_rate = 0.2\nmax_count = 1\n' + options)
         events = daemon.new_events("web")
         self.addCleanup(events.close)
         modest = wait_until(lambda: self.wid_of(daemon, "web").get(2))
@@ -158,18 +147,18 @@ numprocesses = {numprocesses}
         program = "import sys, time; x = bytearray(80 << 20 if sys.argv[1] == '1' else 1); time.sleep(1000)"
         with open("/proc/meminfo", encoding="ascii") as file:
             total = int(file.readline().split()[1]) / 1024
-        daemon = self.replaced(program, f"max_cpu = 0\nmax_mem = {60 / total * 100:.6f}\n")
+        daemon = self.replaced(program, f"health_threshold = 0\nmax_cpu = 0\nmax_mem = {60 / total * 100:.6f}\n")
         daemon.wait_log("over_memory")
 
     def test_CpuIsAPerCentOfOneCore(self):
         program = "import sys, time\\nwhile sys.argv[1] == '1': pass\\ntime.sleep(1000)"
-        daemon = self.replaced(program, "max_cpu = 4\nmax_mem = 0\n")
+        daemon = self.replaced(program, "health_threshold = 0\nmax_cpu = 4\nmax_mem = 0\n")
         daemon.wait_log("over_cpu")
 
     def test_OfAWatchersSumTheOneThatIsFurthestOutIsReplaced(self):
         program = ("import sys, time; x = bytearray({'1': 80 << 20, '2': 1, '3': 60 << 20}[sys.argv[1]]); "
                    "time.sleep(1000)")
-        daemon = self.replaced(program, 'per = "watcher"\nmax_cpu = 0\nmax_mem = "130M"\n', 3)
+        daemon = self.replaced(program, 'health_threshold = 0\nper = "watcher"\nmax_cpu = 0\nmax_mem = "130M"\n', 3)
         daemon.wait_log("over_memory")
 
 

@@ -1,5 +1,6 @@
 // The C++ side of circus/abi.h: a base class, registrations that end with their owner, JSON as values.
-// Compiled into the plugin; none of it crosses the line.
+// Compiled into the plugin; none of it crosses the line. One long header on purpose: a plugin includes
+// this and nothing else of ours.
 //
 //     class Greeter final : public circus::Plugin {
 //       public:
