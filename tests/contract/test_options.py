@@ -252,6 +252,7 @@ class StartingTest(ContractCase):
     def test_MaxRetryFailedSpawnsStopTheWatcherOnly(self):
         daemon = self.run_daemon('[watcher.bad]\ncmd = "/nowhere/program"\nmax_retry = 3\n' + watcher("web"))
         wait_until(lambda: daemon.status("bad") == "stopped")
+        wait_until(lambda: daemon.log().count("/nowhere/program") >= 3, what=daemon.log)
         self.assertEqual(daemon.log().count("/nowhere/program"), 3, daemon.log())
         daemon.wait_active("web", 1)
 

@@ -76,7 +76,7 @@ class AnExample(StreamCase):
         self.assertAlmostEqual(row["time"], os.path.getmtime(os.path.join(daemon.directory, "err")), delta=60)
         options = daemon.client.ok("options", name="web")["options"]
         self.assertEqual(options["stderr_stream_conf"], {"filename": f"{daemon.directory}/err"})
-        self.assertNotIn("JsonLinesStream", daemon.log())
+        self.assertNotIn("log JsonLinesStream of", daemon.log())
 
     def test_NothingIsLostFastAndToTheLastLine(self):
         daemon = self.start(200_000)
@@ -153,7 +153,7 @@ class Memory(StreamCase):
         self.assertEqual(self.memory(daemon)["text"], "")
         self.memory(daemon, shut=False)
         self.wait_lines(daemon, 300_000)
-        self.assertNotIn("MemoryStream", daemon.log())
+        self.assertNotIn("log MemoryStream of", daemon.log())
         self.assertEqual(daemon.client.ok("plugins")["plugins"]["all"]["errors"], 0)
 
     @staticmethod
