@@ -12,7 +12,7 @@ list() {
     case $1 in
         build)
             echo cmake g++ ninja-build pkg-config zlib1g-dev libuv1-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev \
-                libtomlplusplus-dev libspdlog-dev libcli11-dev libreadline-dev \
+                libtomlplusplus-dev libspdlog-dev libcli11-dev libreadline-dev libncurses-dev \
                 libcurl4-openssl-dev libhiredis-dev libssl-dev
             # Any Boost from 1.74 on does, and Debian's would take the place of one that is there.
             [ -e /usr/include/boost/version.hpp ] || echo libboost-dev ;;
@@ -25,7 +25,7 @@ list() {
             echo chromium fonts-dejavu-core ;;
         test)
             echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy lld \
-                shellcheck zsh fish abigail-tools ;;
+                shellcheck zsh fish tmux abigail-tools ;;
         *)
             echo "packages.sh: no group \"$1\": build, stack, web, test or browser" >&2
             return 2 ;;

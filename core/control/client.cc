@@ -145,4 +145,30 @@ Result<Subscriber::Event> Subscriber::next(int output) {
     }
 }
 
+Result<std::vector<Subscriber::Event>> Subscriber::take(Duration patience, int also, int also_that) {
+    try {
+        std::vector<Event> events;
+        const auto drain = [&] {
+            for (auto frames = receive(state_->socket); !frames.empty(); frames = receive(state_->socket))
+                if (frames.size() == 2) events.push_back({std::move(frames[0]), std::move(frames[1])});
+        };
+        drain();
+        if (events.empty() && !interrupted()) {
+            std::vector<zmq::pollitem_t> items = {{state_->socket.handle(), 0, ZMQ_POLLIN, 0}};
+            for (const int fd : {also, also_that, interrupt_fd()})
+                if (fd >= 0) items.push_back({nullptr, fd, ZMQ_POLLIN, 0});
+            const auto most = std::chrono::ceil<Milliseconds>(patience).count();
+            // A signal ends it too: a terminal that was resized, say.
+            if (zmq_poll(items.data(), static_cast<int>(items.size()), std::min(most, kLongestWaitMs)) < 0 &&
+                zmq_errno() != EINTR)
+                throw zmq::error_t();
+            drain();
+        }
+        if (interrupted()) return Error{"interrupted", EINTR};
+        return events;
+    } catch (const zmq::error_t& error) {
+        return failure("cannot receive events", error);
+    }
+}
+
 }  // namespace circus::control

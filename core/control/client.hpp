@@ -46,6 +46,9 @@ class Subscriber {
     // Waits as long as it takes, or until whoever reads from `output` has gone: an error with the code EPIPE.
     // EINTR: interrupt.hpp.
     Result<Event> next(int output);
+    // What has come. Where that is nothing: waits for it, but not longer than `patience`, and not once one of
+    // the descriptors (-1: none) is readable. EINTR: interrupt.hpp.
+    Result<std::vector<Event>> take(Duration patience, int also = -1, int also_that = -1);
 
   private:
     struct State;

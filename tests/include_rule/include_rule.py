@@ -20,6 +20,7 @@ BELOW_SUPERVISE = ("base", "sys", "keeper", "model", "loop", "config", "bus", "s
 BELOW_CONTROL = BELOW_SUPERVISE + ("supervise", "convert")
 BELOW_PLUGIN = BELOW_CONTROL + ("control",)
 SHELL_USES = {"asking", "circusctl", "command_line", "completion", "interrupt", "output"}
+TOP_USES = {"answer_fields", "asking", "client", "interrupt", "listen", "look", "python_text"}
 
 
 class Layer:
@@ -46,8 +47,9 @@ CORE = {
     "supervise": Layer(BELOW_SUPERVISE, ["nlohmann"]),
     "control": Layer(BELOW_CONTROL, ["nlohmann", "zmq"]),
     "shell": Layer({"base": ALL, "control": SHELL_USES}, ["readline"]),
+    "top": Layer({"base": ALL, "control": TOP_USES}, ["nlohmann", "curses"]),
     "plugin": Layer(BELOW_PLUGIN, ["nlohmann", "boost", "sdk"]),
-    "bin": Layer(BELOW_PLUGIN + ("plugin", "shell"), ["nlohmann", "CLI11", "spdlog", "curses", "zmq"]),
+    "bin": Layer(BELOW_PLUGIN + ("plugin", "shell", "top"), ["nlohmann", "CLI11", "spdlog", "zmq"]),
 }
 SDK = {"abi.h": set(), None: {"nlohmann", "sdk"}}  # by file name; None: any other
 

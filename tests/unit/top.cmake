@@ -1,0 +1,1 @@
+circus_test(top LINK circus_top)
