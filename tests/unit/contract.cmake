@@ -24,3 +24,11 @@ foreach(suite circus_clients circus_daemon)
         LABELS contract TIMEOUT 600 SKIP_RETURN_CODE 77
         ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 endforeach()
+
+# Random faults under load: a short run of what anyone can run longer.
+add_test(NAME contract_random_faults
+    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/faults/run --faults 40
+        --without kill_arbiter,crash_arbiter,freeze_arbiter,kill_arbiter_amid,upgrade)
+set_tests_properties(contract_random_faults PROPERTIES
+    LABELS contract TIMEOUT 300 COST 100
+    ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
