@@ -9,7 +9,7 @@
 #   format    clang-format has nothing to change
 #   scripts   shellcheck has nothing to say
 #   tidy      clang-tidy has nothing to say (only about what changed since it last had nothing to say); it has
-#             worked since the first build was done, on what the tests left of the processors
+#             worked since the first build was done, on what builds and tests left of the processors
 # --no-install leaves the machine's packages as they are. The last line is `N passed, N failed`: test cases, and
 # one for each part that is no test program. Exit 0 only where nothing failed.
 set -uo pipefail
@@ -48,7 +48,7 @@ failed=0
 failures=()
 runner=() # what builds and tests are run under
 logs=$(mktemp -d)
-trap '[ -z "$tidying" ] || kill "$tidying" 2>/dev/null; rm -rf "$logs"' EXIT
+trap 'signal_tidy KILL; rm -rf "$logs"' EXIT
 trap 'echo "run.sh: interrupted"; exit 130' INT TERM
 
 section() { # with the minutes since the start: what a run's time goes to
@@ -144,8 +144,10 @@ part_contract() {
     section "contract: build"
     build build all -DCMAKE_BUILD_TYPE=RelWithDebInfo || return
     section "contract: the programs from outside"
-    # They wait more than they work.
+    # They wait more than they work; and their deadlines are meant for a machine that has not much else to do.
+    signal_tidy STOP
     run_ctest build -j $((2 * jobs)) -L contract
+    signal_tidy CONT
 }
 
 # Programs that were not built, and what is no test program of C++.
@@ -195,9 +197,13 @@ part_format() {
     check "clang-format" check_format
 }
 
-start_tidy() {
-    nice -n 19 tests/tidy.py --configure build-tidy -j "$jobs" >"$logs/tidy" 2>&1 &
+start_tidy() { # in a session of its own, so that it can be signalled with all that it has started
+    setsid nice -n 19 tests/tidy.py --configure build-tidy -j "$jobs" >"$logs/tidy" 2>&1 &
     tidying=$!
+}
+
+signal_tidy() { # SIGNAL
+    [ -z "$tidying" ] || kill -s "$1" -- "-$tidying" 2>/dev/null
 }
 
 part_tidy() {
