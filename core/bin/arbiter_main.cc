@@ -15,9 +15,11 @@
 #include "base/text.hpp"
 #include "bin/daemon_log.hpp"
 #include "bin/daemonize.hpp"
+#include "bin/instance_guard.hpp"
 #include "bin/keeper_link.hpp"
 #include "bin/pidfile.hpp"
 #include "bin/ports.hpp"
+#include "bin/service_manager.hpp"
 #include "bin/settings.hpp"
 #include "bus/bus.hpp"
 #include "config/log_output.hpp"
@@ -54,7 +56,8 @@ constexpr Milliseconds kPluginBudget{10};  // of one turn, for all plugins
 
 std::vector<std::string> own_environment() {
     std::vector<std::string> out;
-    for (char** entry = environ; *entry; ++entry) out.emplace_back(*entry);
+    for (char** entry = environ; *entry; ++entry)
+        if (!ServiceManager::is_own_variable(*entry)) out.emplace_back(*entry);
     return out;
 }
 
@@ -81,7 +84,7 @@ class ArbiterProcess {
         }
         if (Status ready = set_up(); !ready) {
             if (!ready.error().text.empty()) tell(cat("circusd: ", ready.error().text));
-            return leave(1);
+            return leave(is_unwanted_ ? 0 : 1);
         }
         if (options_.daemon) {
             // What was logged so far belongs to the caller where it goes to stderr.
@@ -89,6 +92,7 @@ class ArbiterProcess {
             detach_standard_descriptors();
         }
         keeper_->ready();
+        service_->ready();
         log::info(cat("circusd ", CIRCUSD_VERSION, " runs as ", hello_->keeper_pid, ", control at ",
                       arbiter_->config().endpoint));
         plugins_->configure(arbiter_->plugins());
@@ -111,13 +115,19 @@ class ArbiterProcess {
             loop_.stop();
         };
         handler.spawned = [this](keeper::ChildId id, pid_t pid, UniqueFd pidfd) {
-            if (arbiter_) arbiter_->on_spawned(id, pid, std::move(pidfd));
+            if (!arbiter_) return;
+            guard_->on_spawned(id, pid, pidfd.get());
+            arbiter_->on_spawned(id, pid, std::move(pidfd));
         };
         handler.spawn_failed = [this](const keeper::SpawnFailedMessage& m) {
-            if (arbiter_) arbiter_->on_spawn_failed(m.id, m.stage, m.error, m.detail);
+            if (!arbiter_) return;
+            guard_->on_gone(m.id);
+            arbiter_->on_spawn_failed(m.id, m.stage, m.error, m.detail);
         };
         handler.exited = [this](const keeper::ExitedMessage& m) {
-            if (arbiter_) arbiter_->on_exited(m.id, m.status, m.usage);
+            if (!arbiter_) return;
+            guard_->on_gone(m.id);
+            arbiter_->on_exited(m.id, m.status, m.usage);
         };
         handler.caught = [this](const keeper::CaughtMessage& m) { on_signal(m.signo); };
         handler.gone = [this] { on_keeper_gone(); };
@@ -135,6 +145,7 @@ class ArbiterProcess {
     // Everything that can go wrong before the first worker is started. An empty error text: told already.
     Status set_up() {
         settings_.emplace(options_, environment_, hello_->is_pid1 != 0, catalog_);
+        service_.emplace(loop_, *keeper_, hello_->keeper_pid, [this] { return status(); });
         config::Loaded loaded = settings_->read();
         for (const auto& warning : loaded.warnings) tell(cat(warning.to_string(), " (warning)"));
         for (const auto& error : loaded.errors) tell(error.to_string());
@@ -143,14 +154,15 @@ class ArbiterProcess {
 
         keeper_->limits(std::chrono::duration_cast<Milliseconds>(from_seconds(circus.stop_timeout)));
         settings_->use_umask(circus.umask);
+        if (Status opened = start_log(circus); !opened) return opened;
+        // Before anything of the stack: a second circusd on this endpoint must not touch anything.
+        if (Status alone = be_the_only_one(circus); !alone) return alone;
         if (!circus.pidfile.empty()) {
             auto pidfile = Pidfile::write(circus.pidfile, hello_->keeper_pid);
             if (!pidfile) return pidfile.error();
             pidfile_ = std::move(*pidfile);
         }
-        if (Status opened = start_log(circus); !opened) return opened;
 
-        // Before any socket of the stack: a second circusd on this endpoint must not touch anything.
         auto pub = loop::ZmqPump::make(loop_, zmq_, loop::ZmqPump::Kind::Pub, {}, {});
         if (!pub) return pub.error();
         publisher_.emplace(std::move(*pub));
@@ -161,7 +173,7 @@ class ArbiterProcess {
         server_ = std::move(*server);
         if (Status bound = control::bind_endpoint(*publisher_, circus.pubsub_endpoint); !bound) return bound;
 
-        link_.emplace(loop_, *keeper_);
+        link_.emplace(loop_, *keeper_, *guard_);
         auto readiness = loop::Readiness::make(loop_, [this](int fd) { arbiter_->on_readable(fd); });
         if (!readiness) return readiness.error();
         readiness_port_.emplace(std::move(*readiness));
@@ -185,10 +197,28 @@ class ArbiterProcess {
         server_->serve(*arbiter_, clock_, hello_->keeper_pid);
         board_.attach(*server_->controller());
         plugins_.emplace(board_, [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
-        settings_->attach(
-            {loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid, *plugins_},
-            settings);
+        settings_->attach({loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid,
+                           *plugins_, *guard_, *service_},
+                          settings);
         return Ok{};
+    }
+
+    Status be_the_only_one(const config::CircusConfig& circus) {
+        guard_.emplace(loop_, *keeper_, hello_->instance);
+        const auto outcome = guard_->take(circus.endpoint, circus.endpoint_owner.has_value(),
+                                          [this] { return early_stop_ || keeper_->is_gone(); });
+        if (!outcome) return outcome.error();
+        if (*outcome == InstanceGuard::Outcome::Ours) return Ok{};
+        is_unwanted_ = early_stop_;
+        return Error{};
+    }
+
+    // For the service manager.
+    std::string status() const {
+        const std::size_t watchers = arbiter_->watchers().size(),
+                          processes = arbiter_->all_processes().size();
+        return cat(watchers, watchers == 1 ? " watcher, " : " watchers, ", processes,
+                   processes == 1 ? " process" : " processes");
     }
 
     Status start_log(const config::CircusConfig& circus) {
@@ -227,7 +257,9 @@ class ArbiterProcess {
             case SIGHUP:
                 log::info("got SIGHUP: reloading every watcher");
                 reopen();
-                arbiter_->reload_all(arbiter_->watchers(), supervise::ReloadKind::AsConfigured, {});
+                service_->reloading();
+                arbiter_->reload_all(arbiter_->watchers(), supervise::ReloadKind::AsConfigured,
+                                     [this](const Result<supervise::OpResult>&) { service_->reloaded(); });
                 return;
             case SIGUSR1:
                 reopen();
@@ -278,6 +310,10 @@ class ArbiterProcess {
         if (link_->is_alone()) link_->deliver();
         if (board_.flush()) server_->go_on();
         arbiter_->settle();
+        if (arbiter_->is_stopping()) {
+            guard_->on_stopping();
+            service_->stopping();
+        }
         plugins_->settle();
         bus_.drain();
         // What this sets going (calls, events, answers to hooks) is for the next turn, and that is at once.
@@ -338,11 +374,14 @@ class ArbiterProcess {
     int exit_code_ = 0;
     bool stuck_ = false;
     bool early_stop_ = false;
+    bool is_unwanted_ = false;  // asked to stop before there was anything
     Pidfile pidfile_;
 
     loop::Loop loop_;
     std::optional<keeper::HelloMessage> hello_;
     std::optional<loop::KeeperClient> keeper_;
+    std::optional<InstanceGuard> guard_;
+    std::optional<ServiceManager> service_;
     loop::ZmqContext zmq_;
     std::optional<loop::ZmqPump> publisher_;
     bus::Bus bus_{clock_, [this](const bus::Event& event) {

@@ -11,10 +11,13 @@ using supervise::ChildId;
 using supervise::HoldId;
 
 void KeeperLink::spawn(ChildId id, const keeper::SpawnRequest& request) {
-    if (is_alone())
+    if (is_alone()) {
         failed_.push_back(id);
-    else
-        client_.spawn(id, request);
+        return;
+    }
+    // Before there can be such a process.
+    guard_.on_spawn(id, request);
+    client_.spawn(id, request);
 }
 
 void KeeperLink::hold(HoldId id, std::string_view name, int fd) {

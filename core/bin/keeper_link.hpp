@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bin/instance_guard.hpp"
 #include "loop/keeper_client.hpp"
 #include "loop/loop.hpp"
 #include "loop/poll.hpp"
@@ -24,7 +25,8 @@ namespace circus::bin {
 
 class KeeperLink final : public supervise::KeeperPort {
   public:
-    KeeperLink(loop::Loop& loop, loop::KeeperClient& client) : loop_(loop), client_(client) {}
+    KeeperLink(loop::Loop& loop, loop::KeeperClient& client, InstanceGuard& guard)
+        : loop_(loop), client_(client), guard_(guard) {}
 
     void spawn(supervise::ChildId id, const keeper::SpawnRequest& request) override;
     void signal(supervise::ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping) override;
@@ -47,6 +49,7 @@ class KeeperLink final : public supervise::KeeperPort {
 
     loop::Loop& loop_;
     loop::KeeperClient& client_;
+    InstanceGuard& guard_;
     supervise::Arbiter* arbiter_ = nullptr;
     std::map<supervise::ChildId, Orphan> orphans_;
     std::vector<supervise::ChildId> failed_, exited_;

@@ -82,6 +82,7 @@ config::Loaded Settings::read() const {
 }
 
 Status Settings::stage(const config::CircusConfig& now, const config::CircusConfig& next) {
+    if (!std::exchange(is_reloading_, true)) parts_->service.reloading();
     staged_.emplace(Staged{now, next, false, false, false, std::nullopt, nullptr, nullptr});
     Status ready = stage_endpoints();
     if (ready) ready = stage_others();
@@ -93,7 +94,12 @@ Status Settings::stage_endpoints() {
     const auto& [now, next] = std::tie(staged_->now, staged_->next);
     const auto owner = uid_of(next.endpoint_owner);
     if (now.endpoint != next.endpoint) {
-        if (const Status bound = parts_->server.bind(next.endpoint, owner); !bound) return bound.error();
+        if (const Status ours = parts_->guard.add(next.endpoint, owner.has_value()); !ours)
+            return ours.error();
+        if (const Status bound = parts_->server.bind(next.endpoint, owner); !bound) {
+            parts_->guard.drop(next.endpoint);
+            return bound.error();
+        }
         staged_->endpoint = true;
     } else if (now.endpoint_owner != next.endpoint_owner) {
         if (const Status owned = control::own_endpoint(next.endpoint, owner); !owned) return owned.error();
@@ -175,13 +181,17 @@ void Settings::commit() {
 }
 
 void Settings::retire() {
-    for (const auto& endpoint : std::exchange(old_endpoints_, {})) parts_->server.unbind(endpoint);
+    for (const auto& endpoint : std::exchange(old_endpoints_, {})) {
+        parts_->server.unbind(endpoint);
+        parts_->guard.drop(endpoint);
+    }
     for (const auto& endpoint : std::exchange(old_pubsub_, {})) {
         std::erase(pubsub_, endpoint);
         if (const Status unbound = parts_->publisher.unbind(endpoint); !unbound)
             log::warning(unbound.error().text);
         control::remove_endpoint(endpoint);
     }
+    if (std::exchange(is_reloading_, false)) parts_->service.reloaded();
 }
 
 }  // namespace circus::bin

@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "bin/arbiter_main.hpp"
+#include "bin/instance_guard.hpp"
 #include "bin/log_target.hpp"
 #include "bin/pidfile.hpp"
+#include "bin/service_manager.hpp"
 #include "control/discovery.hpp"
 #include "control/server.hpp"
 #include "loop/keeper_client.hpp"
@@ -38,6 +40,8 @@ class Settings final : public supervise::DaemonPort {
         Pidfile& pidfile;
         pid_t daemon_pid;
         plugin::Plugins& plugins;
+        InstanceGuard& guard;
+        ServiceManager& service;
     };
     Settings(const ArbiterOptions& options, const std::vector<std::string>& environment, bool as_pid1,
              const config::PluginCatalog& catalog);
@@ -77,6 +81,7 @@ class Settings final : public supervise::DaemonPort {
     Status stage_endpoints();
     Status stage_others();
     std::optional<Staged> staged_;
+    bool is_reloading_ = false;                            // the service manager was told so
     std::vector<std::string> old_endpoints_, old_pubsub_;  // to be retired
 };
 

@@ -1,5 +1,6 @@
 #include "control/endpoint.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -104,20 +105,15 @@ bool is_answered(const sockaddr_un& address) {
     return errno == EAGAIN || errno == EINPROGRESS || errno == EACCES;  // a full queue has an owner, too
 }
 
-Status make_room(const std::string& endpoint, const std::string& path, bool passable, UniqueFd& lock) {
+sockaddr_un address_of(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path)
-        return refused(endpoint,
-                       cat("the path has ", path.size(), " bytes, a unix socket's has at most ",
-                           sizeof address.sun_path - 1),
-                       ENAMETOOLONG);
-    std::memcpy(address.sun_path, path.data(), path.size());
-    if (const Status made = make_directories(path, passable); !made)
-        return refused(endpoint, made.error().text, made.error().code);
-    if (const Status ours = check_owner(path); !ours)
-        return refused(endpoint, ours.error().text, ours.error().code);
+    std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
+    return address;
+}
 
+Status make_room(const std::string& endpoint, const std::string& path, UniqueFd& lock) {
+    const sockaddr_un address = address_of(path);
     lock = lock_directory(path);
     struct stat found {};
     if (::lstat(path.c_str(), &found) != 0) {
@@ -134,14 +130,30 @@ Status make_room(const std::string& endpoint, const std::string& path, bool pass
 
 }  // namespace
 
-Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner) {
-    if (!endpoint.starts_with(kIpc)) return pump.bind(endpoint);
+Status make_place(const std::string& endpoint, bool passable) {
+    if (!endpoint.starts_with(kIpc)) return Ok{};
     const std::string path = endpoint.substr(kIpc.size());
     if (path.empty()) return refused(endpoint, "the path is missing", EINVAL);
     // "ipc://@name" is an abstract socket: no file, no directory, and open to every local user.
     if (path.front() == '@') return refused(endpoint, "an abstract socket is open to everybody", EINVAL);
+    if (path.size() >= sizeof sockaddr_un::sun_path)
+        return refused(endpoint,
+                       cat("the path has ", path.size(), " bytes, a unix socket's has at most ",
+                           sizeof sockaddr_un::sun_path - 1),
+                       ENAMETOOLONG);
+    if (const Status made = make_directories(path, passable); !made)
+        return refused(endpoint, made.error().text, made.error().code);
+    if (const Status ours = check_owner(path); !ours)
+        return refused(endpoint, ours.error().text, ours.error().code);
+    return Ok{};
+}
+
+Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner) {
+    if (!endpoint.starts_with(kIpc)) return pump.bind(endpoint);
+    const std::string path = endpoint.substr(kIpc.size());
+    if (const Status place = make_place(endpoint, owner.has_value()); !place) return place.error();
     UniqueFd lock;
-    if (const Status room = make_room(endpoint, path, owner.has_value(), lock); !room) return room.error();
+    if (const Status room = make_room(endpoint, path, lock); !room) return room.error();
     {
         // The file is born with its mode: chmod(2) after bind(2) would leave it open for a moment.
         const UmaskGuard guard(0177);

@@ -16,6 +16,9 @@ namespace circus::control {
 // With an `owner` the file is that user's, and the directories that are made may be passed through (0711).
 // Changes the process's umask for the length of one bind(2).
 Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner = {});
+// The first part of it alone: the directories of an ipc endpoint, and that nobody else can put something
+// there.
+Status make_place(const std::string& endpoint, bool passable);
 // Makes the file of an ipc endpoint `owner`'s; none: that of the process. Warns when that user cannot reach
 // it.
 Status own_endpoint(const std::string& endpoint, std::optional<uid_t> owner);

@@ -25,7 +25,7 @@ Json info_of(Context& context, const Process& process) {
     if (!info) return stats::kVanished;
     (*info)["started"] = process.started_wall;
     (*info)["wid"] = process.wid;
-    (*info)["age"] = std::max(0.0, context.clock.wall() - process.started_wall);
+    (*info)["age"] = to_seconds(context.clock.now() - process.started);
     return std::move(*info);
 }
 

@@ -59,6 +59,7 @@ void Service::stop_the_stack(int code) {
     const TimePoint last = now + std::max(left, std::min(patience_, stop_timeout_));
     phase_ = Phase::Stopping;
     code_ = code;
+    notifier_.send("STOPPING=1\nSTATUS=the keeper stops the stack");
     channel_.close();
     is_closed_ = true;
     is_full_ = false;

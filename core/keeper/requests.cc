@@ -181,6 +181,12 @@ void Service::on_message(Incoming& in) {
             if (is_sound) on_ready();
             break;
         }
+        case Kind::Notify: {
+            NotifyMessage message;
+            is_sound = read_as(in, message);
+            if (is_sound) notifier_.send({message.text, strnlen(message.text, sizeof message.text)});
+            break;
+        }
         case Kind::Exit: {
             ExitMessage message;
             is_sound = read_as(in, message);

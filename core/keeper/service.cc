@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -64,6 +65,7 @@ Service::Service(ServiceOptions options)
       signals_(open_signals()),
       null_(open("/dev/null", O_RDWR | O_CLOEXEC)),
       ready_(std::move(options.ready)),
+      notifier_(getenv("NOTIFY_SOCKET")),
       self_(getpid()),
       arbiter_pid_(options.arbiter_pid),
       stop_timeout_(options.stop_timeout),

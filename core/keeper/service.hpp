@@ -19,6 +19,7 @@
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "keeper/channel.hpp"
+#include "keeper/notifier.hpp"
 #include "keeper/table.hpp"
 #include "keeper/tree.hpp"
 #include "keeper/wire.hpp"
@@ -94,6 +95,7 @@ class Service {
     UniqueFd null_;   // /dev/null, for plans that ask for it
     UniqueFd ready_;  // until the daemon's caller was told
     UniqueFd saved_;  // the arbiter's state, newest
+    Notifier notifier_;
     pid_t self_;
     pid_t arbiter_pid_;
     Duration stop_timeout_;

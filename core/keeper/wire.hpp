@@ -35,6 +35,7 @@ enum class Kind : std::uint32_t {
     Exit,    // ExitMessage: no children are expected to be left; the keeper sweeps, then exits with the code
     Limits,  // LimitsMessage: what the configuration says the keeper must know
     Ready,   // ReadyMessage: everything is bound, the first worker may be started; to be said once
+    Notify,  // NotifyMessage: for the service manager
     // to the arbiter
     Hello = 64,   // HelloMessage, first of all
     Spawned,      // SpawnedMessage + one pidfd
@@ -99,6 +100,11 @@ struct LimitsMessage {
 
 struct ReadyMessage {
     Header header{kWireMagic, Kind::Ready};
+};
+
+struct NotifyMessage {
+    Header header{kWireMagic, Kind::Notify};
+    char text[240] = {};  // lines of VARIABLE=value as of sd_notify(3); ended by a NUL
 };
 
 struct HelloMessage {

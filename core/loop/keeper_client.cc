@@ -355,6 +355,12 @@ void KeeperClient::ready() {
     state_->submit(bytes_of(message), nullptr, 0, std::nullopt);
 }
 
+void KeeperClient::notify(std::string_view text) {
+    keeper::NotifyMessage message;
+    text.copy(message.text, sizeof message.text - 1);
+    state_->submit(bytes_of(message), nullptr, 0, std::nullopt);
+}
+
 void KeeperClient::exit(int code) {
     keeper::ExitMessage message;
     message.code = code;

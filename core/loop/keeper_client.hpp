@@ -47,6 +47,7 @@ class KeeperClient {
     void drop(keeper::HoldId id);
     void limits(Milliseconds stop_timeout);
     void ready();
+    void notify(std::string_view text);  // for the service manager; what is too long is cut
     void exit(int code);
 
     // Blocks until everything queued is on its way, `limit` at the most. For the end of the program.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <csignal>
 #include <sys/wait.h>
 
@@ -281,7 +282,7 @@ void Watcher::on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, i
     const Process process = std::move(at->second);
     processes_.erase(at);
     if (process.stops == 0)
-        spawn_failed(process.wid, why);
+        spawn_failed(process.wid, {why, error});
     else
         on_stop_command_ended(process, why);
 }
@@ -299,12 +300,21 @@ model::BackoffPolicy Watcher::backoff() const {
             from_seconds(config_.max_backoff.value_or(stack_.circus.check_delay))};
 }
 
-void Watcher::spawn_failed(model::Wid wid, const std::string& why) {
-    ++failures_;
-    log::error(cat("watcher ", name(), ": ", why));
-    const bool last = config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
+namespace {
+// What the machine has none of for the time being; the program that was to be started can do nothing about
+// it.
+bool is_shortage(int error) {
+    return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+}  // namespace
+
+void Watcher::spawn_failed(model::Wid wid, const Error& why) {
+    if (!is_shortage(why.code)) ++failures_;
+    log::error(cat("watcher ", name(), ": ", why.text));
+    const bool last =
+        !is_shortage(why.code) && config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
     if (last && reloading_) {
-        end_reload(false, why);
+        end_reload(false, why.text);
         return;
     }
     if (last) {

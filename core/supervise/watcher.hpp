@@ -190,7 +190,7 @@ class Watcher {
     void expect_end(const Process& process);
     Status run_stop_command(Process& process);
     void on_stop_command_ended(const Process& command, const std::string& trouble);
-    void spawn_failed(model::Wid wid, const std::string& why);
+    void spawn_failed(model::Wid wid, const Error& why);
     void give_up(const std::string& why);  // it is not wanted up any more
 
     // ---- hooks ----

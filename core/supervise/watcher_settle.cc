@@ -112,11 +112,11 @@ void Watcher::spawn(model::Wid wid) {
     const ChildId id = stack_.next_id++;
     auto request = make_request(config_, identity_, wid, id, stack_);
     if (!request) {
-        spawn_failed(wid, request.error().text);
+        spawn_failed(wid, request.error());
         return;
     }
     if (auto status = add_sockets(config_, wid, stack_, *request); !status) {
-        spawn_failed(wid, status.error().text);
+        spawn_failed(wid, status.error());
         return;
     }
     Process process;
@@ -125,7 +125,7 @@ void Watcher::spawn(model::Wid wid) {
     std::vector<UniqueFd> write_ends;
     if (auto status = open_streams(config_, wid, stack_, *request, process.pipes, write_ends); !status) {
         for (const PipeId pipe : process.pipes) stack_.streams.discard(pipe);
-        spawn_failed(wid, status.error().text);
+        spawn_failed(wid, status.error());
         return;
     }
     owns_(*this, id);

@@ -36,9 +36,9 @@ class Adopted:
 
 
 class BackgroundDaemon(Daemon):
-    def go(self, *arguments, pass_fds=()):
+    def go(self, *arguments, pidfile=None, pass_fds=()):
         """Runs the caller to its end; then self.process is the daemon, if there is one. The caller's result."""
-        self.pidfile = os.path.join(self.directory, "pid")
+        self.pidfile = pidfile or os.path.join(self.directory, "pid")
         # Through pipes: if anything of the daemon held them, this would not return.
         run = subprocess.run([CIRCUSD, "--daemon", "--pidfile", self.pidfile, *arguments, self.config_path],
                              capture_output=True, text=True, timeout=30, check=False, env=self.environment,
@@ -120,13 +120,14 @@ class DaemonizeTest(ContractCase):
         run = subprocess.run([CIRCUSD, "--daemon", "--log-output", os.path.join(first.directory, "other.log"),
                               first.config_path], capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(run.returncode, 1)
-        self.assertIn("another circusd answers there", run.stderr)
+        self.assertIn(f"another circusd has it, process {first.keeper}", run.stderr)
         self.assertEqual(first.pids("web"), pids)
 
     def test_AThirdWithTheSamePidfileIsRefusedToo(self):
         first = self.background()
         self.assertEqual(first.go().returncode, 0)
-        run = BackgroundDaemon.go(first)
+        third = self.background()
+        run = third.go(pidfile=first.pidfile)
         self.assertEqual(run.returncode, 1)
         self.assertIn(f"names process {first.keeper}, which is alive", run.stderr)
         with open(first.pidfile) as pidfile:

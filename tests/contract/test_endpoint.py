@@ -84,7 +84,11 @@ class EndpointTest(EndpointCase):
         second = self.new_daemon(GOOD, circus, endpoints=False)
         second.launch()
         self.assertEqual(second.wait_end(), 1)
-        self.assertIn(f"cannot bind tcp://127.0.0.1:{port}: Address already in use", second.log())
+        self.assertIn(f"cannot use tcp://127.0.0.1:{port}: another circusd has it, process {daemon.keeper}", second.log())
+        # The same port by another name.
+        third = self.new_daemon(GOOD, circus.replace("tcp://127.0.0.1", "tcp://0.0.0.0"), endpoints=False)
+        self.assertEqual(third.launch().wait_end(), 1)
+        self.assertIn(f"cannot bind tcp://0.0.0.0:{port}: Address already in use", third.log())
         daemon.wait_active("web", 1)
 
     def test_AStaleSocketIsReplacedALiveOneIsNot(self):
@@ -95,7 +99,7 @@ class EndpointTest(EndpointCase):
         second.write_config(text)
         second.launch()
         self.assertEqual(second.wait_end(), 1)
-        self.assertIn("another circusd answers there", second.log())
+        self.assertIn(f"another circusd has it, process {daemon.keeper}", second.log())
         self.assertEqual(daemon.pids("web"), pids)
         second.destroy()
         self.started.remove(second)

@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 import harness
@@ -12,6 +13,15 @@ ORPHANS = """
 [watcher.orphans]
 cmd = "for i in 1 2 3 4 5 6 7 8 9 10; do (exec sh -c 'sleep 0.05 & exit 0') ; done; exec sleep 1000"
 shell = true
+"""
+
+STORM = """
+[watcher.storm]
+cmd = "for i in 1 2 3 4 5; do (exec sh -c '(exec sleep 0.01) & exit 0') ; done; exit 0"
+shell = true
+numprocesses = 5
+min_uptime = 0.0
+kill_tree = false
 """
 
 STUBBORN = """
@@ -76,6 +86,43 @@ class Pid1Test(ContractCase):
         below = set(descendants(daemon.keeper))
         self.assertEqual(daemon.terminate(), 0)
         self.assertEqual([pid for pid in below if state_and_parent(pid)], [])
+
+    def test_TermIsObeyedWithinItsOwnStopTimeoutWhateverTheWorkersWant(self):
+        daemon = self.start_as_pid1(STUBBORN.replace("0.5", "600"))
+        for pid in daemon.wait_active("stubborn", 2):
+            wait_until(lambda path=os.path.join(daemon.reports, f"{pid}.json"): os.path.exists(path))
+        below = set(descendants(daemon.keeper))
+        begin = time.monotonic()
+        daemon.terminate(80)
+        # The default of PID 1 is 25 s: container runtimes kill what takes longer.
+        self.assertGreater(time.monotonic() - begin, 20)
+        self.assertEqual([pid for pid in below if state_and_parent(pid)], [])
+
+    def test_AStormOfOrphansLeavesNoZombie(self):
+        daemon = self.start_as_pid1(STORM)
+        events = daemon.new_events("storm")
+        seen = wait_until(lambda: len(events.of("storm", "reap")) >= 100 and events.of("storm", "reap"), 60)
+        self.assertEqual({event["exit_code"] for event in seen}, {0})
+        daemon.client.ok("stop", name="storm", waiting=True)
+        wait_until(lambda: len(descendants(daemon.keeper)) == 1, what=lambda: descendants(daemon.keeper))
+        self.assertEqual(daemon.terminate(), 0)
+
+    def test_TheContainersSuccessorStartsAndFindsNobodyAfterAKill(self):
+        first = self.start_as_pid1(STUBBORN)
+        first.wait_active("stubborn", 2)
+        os.kill(first.keeper, signal.SIGKILL)
+        first.wait_end()
+        second = NamespaceDaemon(STUBBORN, directory=first.directory)
+        self.addCleanup(second.destroy)
+        second.start()
+        second.wait_active("stubborn", 2)
+        self.assertNotIn("and left", second.log())
+        # One more on the same volume, in a container of its own, is refused.
+        third = NamespaceDaemon(STUBBORN, directory=first.directory)
+        self.addCleanup(third.destroy)
+        self.assertEqual(third.launch().wait_end(), 1)
+        third.wait_log("another circusd has it, process 1;")
+        self.assertEqual(second.terminate(), 0)
 
     def test_AKilledArbiterEndsTheContainerWithAFailure(self):
         daemon = self.start_as_pid1(STUBBORN)

@@ -350,12 +350,24 @@ TEST_F(WatcherTest, AProgramThatCannotStartStopsTheWatcherAfterMaxRetry) {
     EXPECT_EQ(at("web").status(), WatcherStatus::Stopped);
 }
 
+TEST_F(WatcherTest, AShortageOfTheMachineIsNoFailureOfTheProgram) {
+    watcher("web").max_retry = 2;
+    boot();
+    for (const int error : {EAGAIN, EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN}) {
+        ASSERT_THAT(keeper.asked, SizeIs(1));
+        fail_all(error);
+        pass(6s);
+    }
+    spawn_all();
+    EXPECT_EQ(at("web").status(), WatcherStatus::Active);
+}
+
 TEST_F(WatcherTest, MaxRetryMinusOneNeverGivesUp) {
     watcher("web").max_retry = -1;
     boot();
     for (int attempt = 0; attempt < 30; ++attempt) {
         ASSERT_THAT(keeper.asked, SizeIs(1));
-        fail_all(EAGAIN);
+        fail_all(ENOENT);
         pass(6s);
     }
     spawn_all();
