@@ -41,6 +41,7 @@
 #include "plugin/switchboard.hpp"
 #include "stream/streams.hpp"
 #include "supervise/arbiter.hpp"
+#include "supervise/drain.hpp"
 #include "sys/instance.hpp"
 #include "sys/signals.hpp"
 
@@ -189,7 +190,8 @@ class ArbiterProcess {
                                         &worker_port_,
                                         &*settings_,
                                         &hooks_,
-                                        &hook_libraries_};
+                                        &hook_libraries_,
+                                        &drain_};
         const config::CircusConfig settings = circus;
         arbiter_ = std::make_unique<supervise::Arbiter>(std::move(loaded.config), std::move(ports));
         if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks) return loaded_hooks;
@@ -405,6 +407,7 @@ class ArbiterProcess {
     plugin::PrivateRouter router_{loop_, zmq_};
     plugin::Switchboard board_{{bus_, hooks_, gauges_, clock_, loop_, streams_}};
     plugin::HookLibraries hook_libraries_{loop_, board_};
+    supervise::SocketDrain drain_;
     std::optional<plugin::Plugins> plugins_;
     loop::Idle again_{loop_, [] {}};  // keeps the loop awake
     loop::Timer alarm_{loop_, [this] {

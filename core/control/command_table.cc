@@ -51,12 +51,18 @@ const std::vector<Command>& table() {
          .render = render_commands},
         {.name = "decr",
          .summary = "run fewer processes of a watcher",
-         .help = "Lowers the number of processes by NB (default 1), not below 0. The highest wids are "
-                 "stopped. With --waiting it prints the new number once they are gone.",
+         .help =
+             "Lowers the number of processes by NB (default 1), not below 0. The highest wids are "
+             "stopped; with --drain each of them only when it has no connection in hand that it accepted "
+             "from a socket of circusd's, and at the latest after that time. With --waiting it prints the "
+             "new number once they are gone.",
          .answer = "with waiting `numprocesses`, the new wanted number; at once, and with `singleton` true, "
                    "for a singleton",
-         .properties = {{"name", Type::Text, true}, {"nb", Type::Integer}},
+         .properties = {{"name", Type::Text, true}, {"nb", Type::Integer}, {"drain", Type::Seconds}},
          .arguments = {{"name"}, {"nb", Kind::Integer, false, "how many"}},
+         .switches = {{.name = "drain",
+                       .doc = "let them finish what they have in hand, so many seconds at the most",
+                       .value = "SECONDS"}},
          .waitable = true,
          .changes = true,
          .while_stopping = false,
@@ -149,9 +155,11 @@ const std::vector<Command>& table() {
          .summary = "list the managed sockets",
          .help = "Lists the sockets that circusd holds, each with its descriptor number in the workers. With "
                  "--figures also what each is doing; a figure that the kernel does not tell is left out.",
-         .answer = "`sockets`, by descriptor: `fd`, `name`, `backlog`, and `host` and `port` or `path`; with "
-                   "figures `figures`, an object: `queue` and its `limit`, `in_flight`, `accepted` since the "
-                   "socket was bound, `drops`, each a number or null, and `absent`, why a figure is null",
+         .answer =
+             "`sockets`, by descriptor: `fd`, `name`, `backlog`, and `host` and `port` or `path`; with "
+             "figures `watchers`, the names of those whose processes have it, and `figures`, an object: "
+             "`queue` and its `limit`, `in_flight`, `accepted` since the socket was bound, `drops`, each a "
+             "number or null, and `absent`, why a figure is null",
          .properties = {{"figures", Type::Flag}},
          .switches = {{.name = "figures", .doc = "queue, connections in flight and accepted, drops"}},
          .render = render_sockets,

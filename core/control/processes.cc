@@ -28,7 +28,8 @@ void change_count(Context& context, const Json& properties, const Reply& reply, 
     context.arbiter.set_numprocesses(*watcher, static_cast<int>(count),
                                      reply.at_end([count](const supervise::OpResult&) -> Json {
                                          return {{"numprocesses", count}};
-                                     }));
+                                     }),
+                                     from_seconds(seconds_of(properties, "drain").value_or(0)));
     reply.began();
 }
 

@@ -12,6 +12,7 @@
 #include "control/properties.hpp"
 #include "control/python_text.hpp"
 #include "stats/socket_figures.hpp"
+#include "supervise/spawn_plan.hpp"
 
 namespace circus::control {
 
@@ -74,6 +75,18 @@ Json figures_of(const supervise::SocketTable::Socket& socket) {
             {"drops", json(figures.drops)},         {"absent", figures.absent}};
 }
 
+// The watchers whose processes get it.
+Json users_of(const supervise::SocketTable::Socket& socket, const Context& context) {
+    Json names = Json::array();
+    for (const Watcher* watcher : context.arbiter.watchers()) {
+        const auto inherited = supervise::inherited_sockets(watcher->config(), context.arbiter.sockets());
+        if (std::find(inherited.begin(), inherited.end(), &socket) != inherited.end() ||
+            equals_ignoring_case(watcher->config().stdin_socket, socket.config.name))
+            names.push_back(watcher->name());
+    }
+    return names;
+}
+
 void listsockets(Context& context, const Json& properties, const Reply& reply) {
     std::vector<const supervise::SocketTable::Socket*> sockets;
     for (const auto& socket : context.arbiter.sockets().all()) sockets.push_back(socket.get());
@@ -89,7 +102,10 @@ void listsockets(Context& context, const Json& properties, const Reply& reply) {
         } else {
             row["path"] = socket->config.path;
         }
-        if (flag_of(properties, "figures")) row["figures"] = figures_of(*socket);
+        if (flag_of(properties, "figures")) {
+            row["watchers"] = users_of(*socket, context);
+            row["figures"] = figures_of(*socket);
+        }
         rows.push_back(std::move(row));
     }
     reply.ok({{"sockets", std::move(rows)}});

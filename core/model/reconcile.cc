@@ -53,6 +53,10 @@ class Reconciliation {
             if (wanted_wid(p.wid)) occupied_[slot(p.wid)] = true;
             if (!is_alive(p.state)) continue;
             const bool ends = !view_.up || view_.drain;
+            if (p.lingers && *p.lingers > now_ && !wanted_wid(p.wid) && !ends && !p.condemned) {
+                look_at(std::min(*p.lingers, p.lingers_look));
+                continue;
+            }
             if (p.condemned || !wanted_wid(p.wid) || (ends && !view_.hold_stop)) {
                 plan_.stop.push_back(i);
                 continue;

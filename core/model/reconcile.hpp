@@ -27,6 +27,8 @@ struct ProcessView {
     TimePoint grace_over{};              // of a Stopping one
     std::optional<TimePoint> expires{};  // max_age, drawn once per process
     bool unproven = false;               // its after_spawn is asked: it takes nobody's place yet
+    std::optional<TimePoint> lingers{};  // one that is too many: not stopped before this …
+    TimePoint lingers_look{};            // … and looked at then
 };
 
 struct SlotView {

@@ -33,7 +33,8 @@ Arbiter::Arbiter(config::Config config, Ports ports)
              ports.original_nofile,
              std::move(ports.instance),
              ports.hooks,
-             ports.hook_libraries},
+             ports.hook_libraries,
+             ports.drain},
       safety_pass_(ports.clock.now() + from_seconds(config_.circus.check_delay)),
       reconfiguration_(std::make_unique<Reconfiguration>(*this, ports.worker, ports.daemon)) {
     sockets_.on_close([this](int fd) { demand_.closing(fd); });
@@ -147,10 +148,9 @@ void Arbiter::reload(Watcher& watcher, ReloadKind kind, Done done) {
     mark(watcher);
 }
 
-void Arbiter::set_numprocesses(Watcher& watcher, int count, Done done) {
+void Arbiter::set_numprocesses(Watcher& watcher, int count, Done done, Duration drain) {
     if (refuse(done)) return;
-    watcher.set_numprocesses(watcher.config().singleton ? std::min(count, 1) : count, std::move(done));
-    sockets_.trim(watcher.name(), watcher.numprocesses());
+    watcher.set_numprocesses(watcher.config().singleton ? std::min(count, 1) : count, drain, std::move(done));
     mark(watcher);
 }
 

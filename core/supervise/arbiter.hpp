@@ -68,6 +68,7 @@ class Arbiter {
         // Null: no plugin registers any, no library can be loaded.
         HookRegistry* hooks = nullptr;
         HookLibraryPort* hook_libraries = nullptr;
+        DrainPort* drain = nullptr;  // null: what is too many is stopped at once
     };
     Arbiter(config::Config config, Ports ports);
     ~Arbiter();
@@ -103,8 +104,8 @@ class Arbiter {
     void stop(Watcher& watcher, Done done);
     void restart(Watcher& watcher, Done done);
     void reload(Watcher& watcher, ReloadKind kind, Done done);
-    void set_numprocesses(Watcher& watcher, int count,
-                          Done done);  // negative: 0. Singleton: an error above 1
+    // Negative: 0. Singleton: an error above 1. With `drain` see Watcher.
+    void set_numprocesses(Watcher& watcher, int count, Done done, Duration drain = {});
     void kill(Watcher& watcher, const KillRequest& request, Done done);
     Status signal(Watcher& watcher, const SignalRequest& request);
     // Circus's `set`: all options are checked before the first is applied.

@@ -32,6 +32,13 @@ struct Process {
     std::optional<TimePoint> expires{};
     std::optional<int> kill_signal{};      // of the `kill` that condemned it
     std::optional<double> kill_timeout{};  // seconds
+    // One that is too many and is drained: when its patience ends, and when it is looked at next.
+    struct Lingers {
+        TimePoint until{}, look_at{};
+    };
+    std::optional<Lingers> lingers{};
+    std::optional<TimePoint>
+        frozen{};  // since its SIGSTOP: so that it accepts nothing before its stop signal
     std::vector<PipeId> pipes;
     // Not 0: this is no worker but the stop_command of that process. It has no wid and is Stopping from its
     // birth, with the grace of what it stops.

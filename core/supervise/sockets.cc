@@ -1,10 +1,13 @@
 #include "supervise/sockets.hpp"
 
+#include <algorithm>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.hpp"
 #include "base/text.hpp"
 #include "sys/listen.hpp"
+#include "sys/reuseport_group.hpp"
 
 namespace circus::supervise {
 
@@ -159,9 +162,12 @@ Result<SocketTable::Socket::Slot*> SocketTable::slot_of(Socket& socket, std::str
         if (!listener) return listener.error();
         slot.fd = std::move(listener->fd);
         count_connections(socket, slot.fd.get());
+        socket.group.push_back(key);
     }
     slot.hold = hold(cat(socket.config.name, "/", watcher, "/", wid), slot.fd.get());
-    return &(socket.slots[key] = std::move(slot));
+    Socket::Slot& made = socket.slots[key] = std::move(slot);
+    steer(socket);
+    return &made;
 }
 
 void SocketTable::close(UniqueFd& fd) {
@@ -178,9 +184,54 @@ void SocketTable::trim(std::string_view watcher, int count) {
             if (receives_when_bound(socket->config) && socket->slots.size() == 1)
                 socket->fd = std::move(at->second.fd);  // the last one keeps the port
             close(at->second.fd);
+            // As the kernel does it: the last one takes the place.
+            if (const auto place = std::find(socket->group.begin(), socket->group.end(), at->first);
+                place != socket->group.end()) {
+                std::swap(*place, socket->group.back());
+                socket->group.pop_back();
+            }
             at = socket->slots.erase(at);
         }
+        // What steered around them stays, up to the next one that is made: the keeper's duplicates close in
+        // a moment, and until then they would get new connections.
     }
+}
+
+std::optional<SocketTable::Held> SocketTable::held_by(std::string_view name, std::string_view watcher,
+                                                      int wid) const {
+    const Socket* const socket = find_socket(name);
+    if (!socket) return std::nullopt;
+    const bool has_connections = !receives_when_bound(socket->config);
+    if (!has_slots(socket->config)) return Held{socket->fd.get(), false, has_connections};
+    const auto slot = socket->slots.find({to_lower(watcher), wid});
+    if (slot == socket->slots.end()) return std::nullopt;
+    return Held{slot->second.fd.get(), true, has_connections};
+}
+
+void SocketTable::drain(std::string_view watcher, int count) {
+    const std::string key = to_lower(watcher);
+    for (const auto& socket : sockets_) {
+        for (auto& [of, slot] : socket->slots)
+            if (of.first == key) slot.is_leaving = of.second > count;
+        steer(*socket);
+    }
+}
+
+// Only where those that leave are the last of the group, and others are there: as it is after every growth.
+void SocketTable::steer(Socket& socket) {
+    const auto is_leaving = [&](const auto& key) { return socket.slots.at(key).is_leaving; };
+    const auto& group = socket.group;
+    const auto stay =
+        static_cast<std::size_t>(std::find_if(group.begin(), group.end(), is_leaving) - group.begin());
+    const bool can = stay > 0 && stay < group.size() &&
+                     std::all_of(group.begin() + static_cast<std::ptrdiff_t>(stay), group.end(), is_leaving);
+    if (!can && !socket.is_steered) return;
+    const int listener = group.empty() ? -1 : socket.slots.at(group.front()).fd.get();
+    socket.is_steered = can;
+    if (listener < 0) return;
+    const Status steered =
+        can ? sys::steer_to_first(listener, static_cast<unsigned>(stay)) : sys::steer_to_all(listener);
+    if (!steered) log::warning(cat("socket ", socket.config.name, ": ", steered.error().text));
 }
 
 void SocketTable::drop(Socket& socket) {
@@ -189,6 +240,8 @@ void SocketTable::drop(Socket& socket) {
         close(slot.fd);
     }
     socket.slots.clear();
+    socket.group.clear();
+    socket.is_steered = false;
     if (socket.hold != 0) keeper_->drop(std::exchange(socket.hold, 0));
     close(socket.fd);
 }

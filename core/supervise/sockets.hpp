@@ -42,9 +42,12 @@ class SocketTable {
         struct Slot {
             UniqueFd fd;
             HoldId hold = 0;
+            bool is_leaving = false;  // its worker is drained: no new connections
         };
         std::map<std::pair<std::string, int>, Slot>
-            slots;  // so_reuseport: by lower-case watcher name and wid
+            slots;                                         // so_reuseport: by lower-case watcher name and wid
+        std::vector<std::pair<std::string, int>> group{};  // keys of the slots, in the kernel's order
+        bool is_steered = false;
         sys::ConnectionCounter connections;
 
         // Every descriptor on which connections are queued.
@@ -68,6 +71,18 @@ class SocketTable {
     Result<HoldId> for_worker(std::string_view name, std::string_view watcher, int wid);
     // The descriptors behind for_worker() of wid 1 to `count`: one, or with so_reuseport one for each.
     Result<std::vector<int>> listeners_of(std::string_view name, std::string_view watcher, int count);
+    // A socket as one worker has it.
+    struct Held {
+        int fd = -1;
+        bool is_own = false;           // its slot's listener, and nobody else's
+        bool has_connections = false;  // a stream's, not datagrams
+    };
+    // What worker `wid` of `watcher` has of this socket; nothing: no such socket, or no listener was made for
+    // it.
+    std::optional<Held> held_by(std::string_view name, std::string_view watcher, int wid) const;
+    // The slots of this watcher above `count` get no new connections, where the kernel lets itself be told
+    // so; those up to it do, like all others.
+    void drain(std::string_view watcher, int count);
     // Called with each descriptor before it is closed.
     void on_close(std::function<void(int fd)> closing) { closing_ = std::move(closing); }
     // The watcher has only `count` slots now (0: it is gone): their listeners above are closed.
@@ -85,6 +100,7 @@ class SocketTable {
     static void count_connections(Socket& socket, int fd);
     Result<Socket::Slot*> slot_of(Socket& socket, std::string_view watcher, int wid);
     void close(UniqueFd& fd);
+    static void steer(Socket& socket);
     void adjust(Socket& socket, const config::SocketConfig& config);
     void drop(Socket& socket);
     void number();  // those that have no number yet

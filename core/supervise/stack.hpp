@@ -16,6 +16,7 @@
 
 namespace circus::supervise {
 
+class DrainPort;
 class HookCalls;
 using HookCallId = std::uint64_t;
 
@@ -32,6 +33,7 @@ struct Stack {
     std::string instance;                       // value of CIRCUS_INSTANCE up to the dot
     HookRegistry* hooks = nullptr;              // those of plugins; null: there are none
     HookLibraryPort* hook_libraries = nullptr;  // null: none can be loaded
+    DrainPort* drain = nullptr;                 // null: nobody is drained
     ChildId next_id = 1;
     // Who waits for the answer to which call. An answer that nobody waits for any more finds nobody.
     std::map<HookCallId, HookCalls*> asked{};

@@ -206,11 +206,12 @@ void Watcher::reload(ReloadKind kind, Done done) {
     for (Slot& s : slots_) s.spent = false;
 }
 
-void Watcher::set_numprocesses(int count, Done done) {
+void Watcher::set_numprocesses(int count, Duration drain, Done done) {
     look();
-    config_.numprocesses = std::max(0, count);
+    const int before = std::exchange(config_.numprocesses, std::max(0, count));
     wait_for(Await::Count, std::move(done));
     resize_slots();
+    let_linger(drain, before);
 }
 
 void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool reload_now, Done done) {

@@ -118,7 +118,9 @@ class Watcher {
     void disarm();  // on_demand: before a stop() that is meant for good
     void restart(Done done);
     void reload(ReloadKind kind, Done done);
-    void set_numprocesses(int count, Done done);
+    // With `drain` the processes that are too many are stopped when they have no connection in hand, and at
+    // the latest after that time.
+    void set_numprocesses(int count, Duration drain, Done done);
     void kill(const KillRequest& request, Done done);
     void signal(const SignalRequest& request);
     // A changed configuration of the same name; the caller has checked it, and looked up its identity. With
@@ -193,6 +195,16 @@ class Watcher {
     void spawn_failed(model::Wid wid, const Error& why);
     void give_up(const std::string& why);  // it is not wanted up any more
 
+    // ---- draining ----
+    void let_linger(Duration drain, int before);
+    void let_idle_go();
+    void trim_sockets();
+    bool may_freeze() const;
+    std::vector<SocketTable::Held> held_sockets(model::Wid wid) const;
+    void let_go_if_idle(Process& process, Duration pause);
+    void stop_lingering(Process& process);
+    void thaw(Process& process);
+
     // ---- hooks ----
     bool is_hooked(model::HookPoint point) const {
         if (config_.hooks.empty() && (!stack_.hooks || stack_.hooks->empty())) return false;
@@ -239,6 +251,7 @@ class Watcher {
     bool drain_ = false;  // spawn nothing until every process is gone
     bool reloading_ = false;
     bool hurried_ = false;  // nobody is asked any more
+    bool has_lingering_ = false;
     model::Phase phase_ = model::Phase::Closed;
     std::string phase_why_;  // what the hook that was asked last said
     Duration start_delay_{};

@@ -43,7 +43,9 @@ model::WatcherView Watcher::view() const {
     view.processes.reserve(processes_.size());
     for (const auto& [id, p] : processes_)
         view.processes.push_back({p.stops == 0 ? p.wid : 0, p.state, p.outdated, p.condemned, p.started,
-                                  p.grace_over, p.expires, p.unproven});
+                                  p.grace_over, p.expires, p.unproven,
+                                  p.lingers ? std::optional(p.lingers->until) : std::nullopt,
+                                  p.lingers ? p.lingers->look_at : TimePoint{}});
     return view;
 }
 
@@ -69,6 +71,7 @@ std::optional<TimePoint> Watcher::settle() {
 void Watcher::compare() {
     // A spawn that fails before it reaches the keeper changes what is wanted, hence the second look; bounded,
     // since each round needs such a failure and its back-off keeps that slot from the next.
+    let_idle_go();
     for (int round = 0; round < 3; ++round) {
         const int failures = failures_;
         const model::Plan plan = model::reconcile(view(), stack_.clock.now());

@@ -102,6 +102,7 @@ void Watcher::fire(const Process& process, const Shot& shot) {
     }
     if (shot.announce) publish_pid("kill", process.pid);
     stack_.keeper.signal(process.id, shot.signo, shot.scope, 0, shot.stopping);
+    if (process.frozen) stack_.keeper.signal(process.id, SIGCONT, Scope::Process, 0, false);
     tell({model::HookPoint::AfterSignal, process.wid, process.pid, shot.signo});
 }
 

@@ -125,43 +125,46 @@ Result<std::uint32_t> inode_of(int fd) {
     return static_cast<std::uint32_t>(found.st_ino);
 }
 
-inet_diag_req_v2 internet_request(const Address& address, unsigned state) {
+inet_diag_req_v2 internet_request(const Address& address, unsigned states) {
     inet_diag_req_v2 request{};
     request.sdiag_family = static_cast<std::uint8_t>(address.family());
     request.sdiag_protocol = IPPROTO_TCP;
-    request.idiag_states = bit(state);
+    request.idiag_states = states;
     request.id.idiag_sport = address.port();
     return request;
 }
 
-Result<std::uint64_t> open_internet(const Address& address) {
+using Inode = std::function<void(std::uint32_t)>;
+
+Status each_open_internet(const Address& address, unsigned states, const Inode& each) {
     const std::vector<unsigned char> host = address.host();
-    std::uint64_t count = 0;
-    const Status asked =
-        ask(internet_request(address, TCP_ESTABLISHED), NLM_F_DUMP, [&](const nlmsghdr& answer) {
-            const auto* found = fixed_part<inet_diag_msg>(answer);
-            if (!found || found->idiag_inode == 0) return;
-            if (host.empty() || std::memcmp(found->id.idiag_src, host.data(), host.size()) == 0) ++count;
-        });
-    if (!asked) return asked.error();
-    return count;
+    return ask(internet_request(address, states), NLM_F_DUMP, [&](const nlmsghdr& answer) {
+        const auto* found = fixed_part<inet_diag_msg>(answer);
+        if (!found || found->idiag_inode == 0) return;
+        if (host.empty() || std::memcmp(found->id.idiag_src, host.data(), host.size()) == 0)
+            each(found->idiag_inode);
+    });
 }
 
-Result<std::uint64_t> open_unix(const Address& address) {
+Status each_open_unix(const Address& address, const Inode& each) {
     const std::string path = address.path();
     unix_diag_req request{};
     request.sdiag_family = AF_UNIX;
     request.udiag_states = bit(TCP_ESTABLISHED);
     request.udiag_show = UDIAG_SHOW_NAME;
-    std::uint64_t count = 0;
-    const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
+    return ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
         const auto* found = fixed_part<unix_diag_msg>(answer);
         if (!found || found->udiag_ino == 0) return;
         const void* name = attribute<unix_diag_msg>(answer, UNIX_DIAG_NAME, path.size());
-        if (name && std::memcmp(name, path.data(), path.size()) == 0) ++count;
+        if (name && std::memcmp(name, path.data(), path.size()) == 0) each(found->udiag_ino);
     });
-    if (!asked) return asked.error();
-    return count;
+}
+
+Status each_open(int listener, unsigned states, const Inode& each) {
+    const auto address = address_of(listener);
+    if (!address) return address.error();
+    if (address->family() == AF_UNIX) return each_open_unix(*address, each);
+    return each_open_internet(*address, states, each);
 }
 
 Result<QueueFigures> unix_queue(int listener) {
@@ -201,9 +204,18 @@ Result<QueueFigures> accept_queue(int listener) {
 }
 
 Result<std::uint64_t> accepted_and_open(int listener) {
-    const auto address = address_of(listener);
-    if (!address) return address.error();
-    return address->family() == AF_UNIX ? open_unix(*address) : open_internet(*address);
+    std::uint64_t count = 0;
+    const Status asked = each_open(listener, bit(TCP_ESTABLISHED), [&count](std::uint32_t) { ++count; });
+    if (!asked) return asked.error();
+    return count;
+}
+
+Result<std::set<std::uint32_t>> accepted_inodes(int listener) {
+    std::set<std::uint32_t> inodes;
+    const Status asked = each_open(listener, bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT),
+                                   [&inodes](std::uint32_t inode) { inodes.insert(inode); });
+    if (!asked) return asked.error();
+    return inodes;
 }
 
 Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
@@ -217,7 +229,7 @@ Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
         if (!inode) return inode.error();
         inodes.push_back(*inode);
     }
-    inet_diag_req_v2 request = internet_request(*address, TCP_LISTEN);
+    inet_diag_req_v2 request = internet_request(*address, bit(TCP_LISTEN));
     request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
     std::uint64_t drops = 0;
     const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {

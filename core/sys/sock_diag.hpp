@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/result.hpp"
@@ -23,6 +24,9 @@ Result<QueueFigures> accept_queue(int listener);
 // Connections that were accepted from these listeners and are still established, whoever holds them. The
 // listeners are of one address (several with SO_REUSEPORT).
 Result<std::uint64_t> accepted_and_open(int listener);
+// The inodes of these, and of those that the other side has closed for writing: by them a process's
+// descriptors tell that it has work in hand.
+Result<std::set<std::uint32_t>> accepted_inodes(int listener);
 
 // Connections that these listeners of TCP could not take (sk_drops), since each was made.
 Result<std::uint64_t> dropped(const std::vector<int>& listeners);

@@ -183,6 +183,7 @@ struct FakeStack {
     FakeDaemon daemon;
     FakeHooks hooks;
     HookRegistry hook_registry;
+    DrainPort* drain = nullptr;  // of the test's own
     config::Config config;
     std::unique_ptr<Arbiter> arbiter;
     pid_t next_pid = 1001;
@@ -211,7 +212,8 @@ struct FakeStack {
                                                                    &worker,
                                                                    &daemon,
                                                                    &hook_registry,
-                                                                   &hooks});
+                                                                   &hooks,
+                                                                   drain});
         daemon.file.config = config;
         EXPECT_TRUE(arbiter->bind_sockets());
         arbiter->start();

@@ -288,6 +288,23 @@ TEST(Reconcile, WhileAHookIsAskedAboutTheStartNothingIsSpawnedAndWhatRunsStays) 
     EXPECT_THAT(plan.stop, IsEmpty());
 }
 
+TEST(Reconcile, WhoLingersIsLookedAtAndStoppedWhenItsTimeIsOverOrTheWatcherGoesDown) {
+    WatcherView view = up(1);
+    view.processes = {process(1), process(2), process(3)};
+    view.processes[1].lingers = kNow + 10s;
+    view.processes[1].lingers_look = kNow + 1s;
+    view.processes[2].lingers = kNow;
+    const Plan plan = reconcile(view, kNow);
+    EXPECT_THAT(plan.stop, ElementsAre(2));
+    EXPECT_EQ(plan.look_again, kNow + 1s);
+    EXPECT_THAT(reconcile(view, kNow + 10s).stop, ElementsAre(1, 2));
+    view.processes[1].condemned = true;
+    EXPECT_THAT(reconcile(view, kNow).stop, ElementsAre(1, 2));
+    view.processes[1].condemned = false;
+    view.up = false;
+    EXPECT_THAT(reconcile(view, kNow).stop, ElementsAre(0, 1, 2));
+}
+
 TEST(Reconcile, WhileBeforeStopIsAskedOnlyWhatIsKilledOrTooManyIsStopped) {
     WatcherView view = up(3);
     view.processes = {process(1), process(2), process(4)};

@@ -8,6 +8,7 @@
 
 #include "fake_stack.hpp"
 #include "supervise/spawn_plan.hpp"
+#include "sys/sock_diag.hpp"
 
 namespace circus::supervise {
 namespace {
@@ -85,6 +86,46 @@ TEST_F(SocketsTest, WithReuseportEachSlotHasAListenerThatOutlivesItsProcess) {
     table.trim("app", 1);
     EXPECT_EQ(keeper.held.size(), 1u);
     EXPECT_TRUE(keeper.held.contains(*first));
+}
+
+TEST_F(SocketsTest, SlotsThatLeaveGetNoNewConnectionsAndOneThatIsMadeAnewDoes) {
+    auto web = tcp("web");
+    web.so_reuseport = true;
+    ASSERT_TRUE(table.bind({web}, keeper));
+    for (int wid = 1; wid <= 4; ++wid) ASSERT_TRUE(table.for_worker("web", "Site", wid));
+    const int port = table.find("web")->port;
+    const auto queued = [&](int wid) {
+        const auto held = table.held_by("WEB", "site", wid);
+        EXPECT_TRUE(held && held->is_own && held->has_connections);
+        return sys::accept_queue(held->fd)->length;
+    };
+    const auto knock = [&] {
+        for (int i = 0; i < 100; ++i) EXPECT_TRUE(can_connect(port));
+    };
+    table.drain("site", 2);
+    knock();
+    EXPECT_EQ(queued(3) + queued(4), 0u);
+    EXPECT_EQ(queued(1) + queued(2), 100u);
+    table.drain("site", 3);  // the third is wanted again
+    knock();
+    EXPECT_GT(queued(3), 0u);
+    EXPECT_EQ(queued(4), 0u);
+    table.trim("site", 3);
+    EXPECT_FALSE(table.held_by("web", "site", 4));
+    knock();
+    ASSERT_TRUE(table.for_worker("web", "site", 4));
+    knock();
+    EXPECT_GT(queued(4), 0u);
+}
+
+TEST_F(SocketsTest, ASharedListenerIsNobodysOwnAndDatagramsAreNoConnections) {
+    auto udp = tcp("udp");
+    udp.type = config::SocketType::Dgram;
+    ASSERT_TRUE(table.bind({tcp("web"), udp}, keeper));
+    EXPECT_FALSE(table.held_by("web", "site", 1)->is_own);
+    EXPECT_TRUE(table.held_by("web", "site", 1)->has_connections);
+    EXPECT_FALSE(table.held_by("udp", "site", 1)->has_connections);
+    EXPECT_FALSE(table.held_by("nope", "site", 1));
 }
 
 TEST_F(SocketsTest, ADatagramSocketKeepsNoDescriptorThatNobodyReads) {

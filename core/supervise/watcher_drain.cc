@@ -1,0 +1,114 @@
+// Processes that are too many and may get through with their work first: they linger, outside of the wanted
+// slots, until they are idle, for some time at the most, or until they are wanted again.
+#include <csignal>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "supervise/drain.hpp"
+#include "supervise/spawn_plan.hpp"
+#include "supervise/watcher.hpp"
+
+namespace circus::supervise {
+
+namespace {
+
+// A connection whose handshake was under way when its listener began to get no new ones arrives within this.
+constexpr Duration kHandshake = std::chrono::milliseconds(200);
+// A worker under full load is idle for moments only: whoever wants to see one has to look often. Of all that
+// linger together it is one look in this time.
+constexpr Duration kLook = std::chrono::milliseconds(2);
+constexpr Duration kLookAtFrozen = std::chrono::milliseconds(1);
+constexpr Duration kLongestFreeze = std::chrono::milliseconds(500);
+
+}  // namespace
+
+void Watcher::let_linger(Duration drain, int before) {
+    const TimePoint now = stack_.clock.now();
+    const bool begins = drain > Duration::zero() && stack_.drain && up_ && !drain_;
+    has_lingering_ = false;
+    for (auto& [id, process] : processes_) {
+        const bool may = process.wid > config_.numprocesses && process.is_running() && process.stops == 0;
+        // More of them are wanted: those that are still too many go on as they were.
+        const bool ends = !may || (config_.numprocesses < before && !begins);
+        if (ends)
+            stop_lingering(process);
+        else if (begins && !process.lingers)
+            process.lingers = {now + drain, now + kHandshake};
+        has_lingering_ = has_lingering_ || process.lingers;
+    }
+    // What leaves keeps its listener to the end; of the others there is no more need.
+    if (has_lingering_)
+        stack_.sockets.drain(name(), config_.numprocesses);
+    else
+        trim_sockets();
+}
+
+void Watcher::trim_sockets() {
+    stack_.sockets.drain(name(), config_.numprocesses);
+    stack_.sockets.trim(name(), config_.numprocesses);
+}
+
+void Watcher::let_idle_go() {
+    if (!has_lingering_) return;
+    int surplus = 0;
+    for (auto& [id, process] : processes_) {
+        if (process.wid <= config_.numprocesses)
+            stop_lingering(process);  // wanted again
+        else
+            ++surplus;
+    }
+    for (auto& [id, process] : processes_)
+        if (process.lingers && process.is_running()) let_go_if_idle(process, kLook * surplus);
+    if (surplus > 0) return;
+    has_lingering_ = false;
+    trim_sockets();
+}
+
+// One that is idle is over its time, and reconcile() stops it. Between being seen idle and its stop signal it
+// could accept another connection; so it is stopped by SIGSTOP first, and counts as idle if it is when it
+// stands still. The keeper sends its stop signal, and SIGCONT behind it.
+void Watcher::let_go_if_idle(Process& process, Duration pause) {
+    const TimePoint now = stack_.clock.now();
+    Process::Lingers& lingers = *process.lingers;
+    if (lingers.until <= now || lingers.look_at > now) return;
+    lingers.look_at = now + (process.frozen ? kLookAtFrozen : pause);
+    if (process.frozen && !stack_.drain->stands_still(process.pid)) {
+        if (*process.frozen + kLongestFreeze <= now) thaw(process);
+    } else if (stack_.drain->has_work(process.pid, held_sockets(process.wid))) {
+        thaw(process);
+    } else if (!process.frozen && may_freeze() && stack_.drain->freeze(process.pid, process.pidfd.get())) {
+        process.frozen = now;
+        lingers.look_at = now + kLookAtFrozen;
+    } else {
+        lingers.until = now;
+    }
+}
+
+// With a hook or a command in between, the stop signal comes when it comes: it must not stand still so long.
+bool Watcher::may_freeze() const {
+    return config_.stop_command.empty() && !is_hooked(model::HookPoint::BeforeSignal);
+}
+
+std::vector<SocketTable::Held> Watcher::held_sockets(model::Wid wid) const {
+    std::vector<SocketTable::Held> held;
+    const auto add = [&](const std::string& socket) {
+        if (const auto found = stack_.sockets.held_by(socket, name(), wid)) held.push_back(*found);
+    };
+    for (const auto* socket : inherited_sockets(config_, stack_.sockets)) add(socket->config.name);
+    if (!config_.stdin_socket.empty()) add(config_.stdin_socket);
+    return held;
+}
+
+// Nobody stands still who is wanted; who is not gets SIGCONT with its stop signal.
+void Watcher::stop_lingering(Process& process) {
+    process.lingers.reset();
+    if (process.wid <= config_.numprocesses) thaw(process);
+}
+
+void Watcher::thaw(Process& process) {
+    if (!process.frozen) return;
+    process.frozen.reset();
+    stack_.keeper.signal(process.id, SIGCONT, keeper::Scope::Process, 0, false);
+}
+
+}  // namespace circus::supervise

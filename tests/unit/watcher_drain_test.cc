@@ -1,0 +1,212 @@
+// Draining without one real process: who is idle is what the test says.
+#include <csignal>
+#include <set>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_stack.hpp"
+#include "supervise/drain.hpp"
+
+namespace circus::supervise {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+struct FakeDrain final : DrainPort {
+    bool has_work(pid_t pid, const std::vector<SocketTable::Held>&) override { return !idle.contains(pid); }
+    bool freeze(pid_t pid, int) override {
+        if (can_freeze) frozen.push_back(pid);
+        return can_freeze;
+    }
+    bool stands_still(pid_t) override { return is_still; }
+    std::set<pid_t> idle;
+    std::vector<pid_t> frozen;
+    bool can_freeze = false, is_still = false;
+};
+
+struct WatcherDrainTest : ::testing::Test, FakeStack {
+    void SetUp() override { drain = &drained; }
+    // Four of them, of which two are too many from now on.
+    void drain_two(Duration patience = 10s) {
+        boot_running();
+        arbiter->set_numprocesses(
+            at("web"), 2, [this](auto) { done = true; }, patience);
+        arbiter->settle();
+    }
+    std::vector<int> signals_to(int wid) {
+        std::vector<int> out;
+        for (const auto& sent : keeper.sent)
+            if (sent.id == child("web", wid)) out.push_back(sent.signo);
+        return out;
+    }
+    FakeDrain drained;
+    bool done = false;
+};
+
+TEST_F(WatcherDrainTest, WhoIsBusyIsStoppedWhenItIsIdleAndNobodyElseIs) {
+    watcher("web", 4);
+    drain_two();
+    pass(1s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    EXPECT_THAT(wids("web"), ElementsAre(1, 2, 3, 4));
+    drained.idle.insert(pids[child("web", 4)]);
+    pass(1s);
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+    EXPECT_THAT(signals_to(3), IsEmpty());
+    obey();
+    EXPECT_THAT(wids("web"), ElementsAre(1, 2, 3));
+    EXPECT_FALSE(done);
+    drained.idle.insert(pids[child("web", 3)]);
+    pass(1s);
+    obey();
+    EXPECT_THAT(wids("web"), ElementsAre(1, 2));
+    EXPECT_TRUE(done);
+    EXPECT_THAT(keeper.asked, IsEmpty());
+}
+
+struct FrozenTest : WatcherDrainTest {
+    // The fourth of four is idle, and was told to stand still.
+    void freeze_one() {
+        drained.can_freeze = true;
+        watcher("web", 4);
+        drain_two();
+        drained.idle.insert(pids[child("web", 4)]);
+        pass(1s);
+        EXPECT_THAT(drained.frozen, ElementsAre(pids[child("web", 4)]));
+        EXPECT_THAT(keeper.sent, IsEmpty());
+    }
+};
+
+TEST_F(FrozenTest, OneThatIsIdleWhenItStandsStillGetsItsStopSignalBeforeItGoesOn) {
+    freeze_one();
+    pass(10ms);
+    EXPECT_THAT(keeper.sent, IsEmpty()) << "it does not stand still yet";
+    drained.is_still = true;
+    pass(10ms);
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM, SIGCONT));
+    EXPECT_THAT(signals_to(3), IsEmpty());
+}
+
+TEST_F(FrozenTest, OneThatHasTakenAConnectionMeanwhileGoesOn) {
+    freeze_one();
+    drained.is_still = true;
+    drained.idle.clear();
+    pass(10ms);
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGCONT));
+    drained.idle.insert(pids[child("web", 4)]);
+    pass(10ms);
+    EXPECT_THAT(drained.frozen, SizeIs(2)) << "and it is tried again";
+}
+
+TEST_F(FrozenTest, OneThatDoesNotComeToAStandstillGoesOn) {
+    freeze_one();
+    pass(400ms);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(200ms);
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGCONT));
+}
+
+TEST_F(FrozenTest, OneThatIsWantedAgainGoesOn) {
+    freeze_one();
+    arbiter->set_numprocesses(at("web"), 4, {});
+    arbiter->settle();
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGCONT));
+}
+
+TEST_F(FrozenTest, AStopReachesIt) {
+    freeze_one();
+    arbiter->stop(at("web"), {});
+    arbiter->settle();
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM, SIGCONT));
+}
+
+TEST_F(FrozenTest, WithAStopCommandNobodyStandsStill) {
+    drained.can_freeze = true;
+    watcher("web", 4).stop_command = "/bin/stop";
+    drain_two();
+    for (const auto& [id, pid] : pids) drained.idle.insert(pid);
+    pass(1s);
+    EXPECT_THAT(drained.frozen, IsEmpty());
+}
+
+TEST_F(WatcherDrainTest, AHandshakeThatWasUnderWayIsWaitedFor) {
+    watcher("web", 3);
+    for (pid_t pid = 1000; pid < 1010; ++pid) drained.idle.insert(pid);
+    drain_two();
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(100ms);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(150ms);
+    EXPECT_THAT(keeper.sent, SizeIs(1));
+}
+
+TEST_F(WatcherDrainTest, PatienceEnds) {
+    watcher("web", 4);
+    drain_two(10s);
+    pass(9s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(2s);
+    EXPECT_THAT(signals_to(3), ElementsAre(SIGTERM));
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+}
+
+TEST_F(WatcherDrainTest, OnesThatAreWantedAgainGoOnInTheirSlotsAndTheOthersGoOnLingering) {
+    watcher("web", 4);
+    drain_two();
+    arbiter->set_numprocesses(at("web"), 3, {});
+    arbiter->settle();
+    drained.idle = {pids[child("web", 3)], pids[child("web", 4)]};
+    pass(1s);
+    EXPECT_THAT(signals_to(3), IsEmpty());
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+    EXPECT_THAT(keeper.asked, IsEmpty());
+    obey();
+    EXPECT_THAT(wids("web"), ElementsAre(1, 2, 3));
+    EXPECT_TRUE(done);
+}
+
+TEST_F(WatcherDrainTest, FewerWithoutADrainEndsThePatienceOfAll) {
+    watcher("web", 4);
+    drain_two();
+    arbiter->set_numprocesses(at("web"), 1, {});
+    arbiter->settle();
+    EXPECT_THAT(keeper.sent, SizeIs(3));
+}
+
+TEST_F(WatcherDrainTest, AStopAndAKillEndIt) {
+    watcher("web", 4);
+    drain_two();
+    KillRequest request;
+    request.pid = pids[child("web", 4)];
+    arbiter->kill(at("web"), request, {});
+    arbiter->settle();
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+    arbiter->stop(at("web"), {});
+    arbiter->settle();
+    EXPECT_THAT(signals_to(3), ElementsAre(SIGTERM));
+    obey();
+    EXPECT_THAT(wids("web"), IsEmpty());
+}
+
+TEST_F(WatcherDrainTest, WhoDiesMeanwhileIsNotReplaced) {
+    watcher("web", 4);
+    drain_two();
+    die(child("web", 4), 0);
+    EXPECT_THAT(keeper.asked, IsEmpty());
+    EXPECT_THAT(wids("web"), ElementsAre(1, 2, 3));
+}
+
+TEST_F(WatcherDrainTest, WhereNobodyCanTellWhoIsIdleFewerIsAtOnce) {
+    drain = nullptr;
+    watcher("web", 4);
+    drain_two();
+    EXPECT_THAT(keeper.sent, SizeIs(2));
+}
+
+}  // namespace
+}  // namespace circus::supervise
