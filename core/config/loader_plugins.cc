@@ -94,6 +94,15 @@ std::optional<Fault> check_value(const Json& value, std::string_view key, const 
     return bad_value(key, cat("must be one of ", join(words, ", ")));
 }
 
+// Tables of a watcher that rows say they may stand in, beside the one that has the plugin's name.
+std::map<std::string, Json> tables_in(const Json& rows) {
+    std::map<std::string, Json> tables;
+    for (const auto& [name, row] : rows.items())
+        if (const auto table = row.find("table"); table != row.end() && table->is_string())
+            tables[table->get<std::string>()][name] = row;
+    return tables;
+}
+
 std::vector<std::string> names_in(const Json& rows) {
     std::vector<std::string> names;
     for (const auto& row : rows.items()) names.push_back(row.key());
@@ -186,6 +195,7 @@ void Loader::use_plugin(PluginConfig& plugin, const Entry* section, const std::s
     }
     const Json rows = Json::parse(found.options, nullptr, false);
     plugin_rows_.emplace(to_lower(found.name), rows);
+    for (auto& [table, those] : tables_in(rows)) plugin_rows_.emplace(to_lower(table), std::move(those));
     const Entry nothing{plugin.name, at, true, {}, {}};
     read_plugin_options(plugin, section ? *section : nothing, name, rows);
     out_.config.plugins.push_back(std::move(plugin));

@@ -294,9 +294,8 @@ const std::vector<Row<WatcherConfig>>& watcher_rows() {
 }
 
 const std::vector<std::string_view>& unavailable_watcher_options() {
-    static const std::vector<std::string_view> names{"ready",     "ready_timeout", "depends_on",
-                                                     "critical",  "memory_soft",   "memory_max",
-                                                     "autoscale", "reload_mode"};
+    static const std::vector<std::string_view> names{"ready",       "ready_timeout", "depends_on", "critical",
+                                                     "memory_soft", "memory_max",    "reload_mode"};
     return names;
 }
 

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -32,8 +34,8 @@ class FakeCatalog final : public PluginCatalog {
                     "flapping",
                     "1.0",
                     "stops what flaps",
-                    R"({"attempts": {"type": "integer", "default": 2, "min": 1},
-                        "window": {"type": "number", "default": 1, "min": 0.5},
+                    R"({"attempts": {"type": "integer", "default": 2, "min": 1, "table": "flap"},
+                        "window": {"type": "number", "default": 1, "min": 0.5, "table": "flap"},
                         "max_retry": {"type": "integer", "default": 5},
                         "names": {"type": "strings", "default": []},
                         "limit": {"type": ["number", "string"], "default": 1},
@@ -91,6 +93,22 @@ TEST_F(BadConfig, AFileThatIsNotThereIsNamed) {
     EXPECT_EQ(diagnosed("nowhere.toml"), "nowhere.toml: cannot be read: No such file or directory\n");
     EXPECT_EQ(diagnosed("parts"), "parts: cannot be read: Is a directory\n");
     EXPECT_EQ(diagnosed("/dev/null"), "/dev/null: cannot be read: not a regular file\n");
+}
+
+// The good of it, here because the catalog is.
+TEST(PluginTables, ATableThatAPluginNamesIsReadBesideTheOneWithItsName) {
+    const fs::path file =
+        fs::temp_directory_path() / ("circus-tables-" + std::to_string(::getpid()) + ".toml");
+    std::ofstream(file)
+        << "[watcher.web]\ncmd = \"x\"\nflap = {attempts = 3, window = 2}\nflapping.max_retry = 1\n"
+           "[plugin.flapping]\nuse = \"flapping\"\n";
+    const FakeCatalog catalog;
+    const Loaded loaded = load(file, kEnvironment, false, &catalog);
+    fs::remove(file);
+    ASSERT_TRUE(loaded.errors.empty()) << loaded.errors.front().to_string();
+    const std::map<std::string, std::string> expected{
+        {"flap.attempts", "3"}, {"flap.window", "2"}, {"flapping.max_retry", "1"}};
+    EXPECT_EQ(loaded.config.watchers.at(0).plugin_options, expected);
 }
 
 }  // namespace
