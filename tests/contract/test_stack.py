@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import threading
 import unittest
 import urllib.request
 
@@ -87,6 +88,27 @@ class WsgiBenchTest(ShippedConfig):
         self.assertEqual(daemon.pids("web"), pids)
         self.assertEqual(daemon.terminate(30), 0)
         self.assertFalse([pid for pid in pids if is_running(pid)])
+
+
+class AutoscaledTest(ShippedConfig):
+    def test_ManyUsersMakeMoreWorkers(self):
+        daemon, web = self.run_config("autoscaled.toml", 8080)
+        daemon.wait_active("web", 4)
+        ended = threading.Event()
+
+        def use(_):
+            answers = []
+            while not ended.is_set():
+                answers.append(float(self.fetch(web)))
+            return answers
+        with concurrent.futures.ThreadPoolExecutor(30) as users:
+            answers = users.map(use, range(30))
+            try:
+                wait_until(lambda: len(daemon.pids("web")) >= 12, 60, lambda: daemon.client.ok(
+                    "autoscale", action="explain", name="web")["explanation"])
+            finally:
+                ended.set()
+            self.assertGreaterEqual(min(min(each) for each in answers), 0.1)
 
 
 if __name__ == "__main__":

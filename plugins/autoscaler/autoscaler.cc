@@ -1,0 +1,376 @@
+// As many workers as the load of the sockets, or another signal, asks for.
+//
+// Every kSample the figures of all sockets are read, once for all watchers (`listsockets`). Every kDecide
+// each watcher that has an `autoscale` table, and is active, is looked at (`options`, `stats`) and decided
+// about (policy.hpp). What is decided is done by the commands that a client would use: more by `incr`,
+// fewer by `decr` with `drain`, so that no worker is stopped over a request. A watcher has one look and one
+// change on its way at a time.
+//
+// To zero: its workers are drained, then it is stopped, which leaves an on_demand watcher waiting for its
+// next connection, with one worker to start.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <circus/plugin.hpp>
+#include <circus/values.hpp>
+
+#include "explain.hpp"
+#include "options.hpp"
+#include "report.hpp"
+#include "scaled.hpp"
+
+namespace {
+
+using circus::Json;
+using namespace autoscaler;
+
+constexpr auto kSample = std::chrono::milliseconds(250);
+constexpr auto kDecide = std::chrono::seconds(1);
+// How long the options of a watcher that is not scaled are believed: it may be by then.
+constexpr auto kBelieved = std::chrono::seconds(10);
+constexpr std::string_view kTable = "autoscale.";
+
+class Autoscaler final : public circus::Plugin {
+  public:
+    static constexpr const char* kNeeds[] = {CIRCUS_EXT_COMMANDS, CIRCUS_EXT_GAUGES, nullptr};
+    using Plugin::Plugin;
+
+    void start() override {
+        check(config());
+        command_ =
+            command("autoscale", [this](const Json& asked, const circus::Deferred&) { return answer(asked); },
+                    {{"summary", "say why a watcher has as many workers as it has, or change that"},
+                     {"help",
+                      "ACTION is explain: the last decisions; with --decisions as JSON, with all "
+                      "signals and wishes. pause, resume: decide and change nothing, or do again. "
+                      "set: options of the autoscaler for this watcher, as --max=20, until the "
+                      "plugin ends; without any they are forgotten. status: of every watcher "
+                      "that is scaled, without NAME."},
+                     {"arguments", "ACTION [NAME]"}});
+        listen();
+        sampling_ = every(kSample, [this] { sample(); });
+        deciding_ = every(kDecide, [this] { look(); });
+        look();
+    }
+    void reconfigure(const Json& next) override {
+        check(next);
+        section_ = next;
+        for (auto& [name, it] : scaled_) read(name, *it, it->table);
+    }
+
+  private:
+    using Shared = std::shared_ptr<Scaled>;
+    using OnEvent = std::function<void(Scaled&, const Json&)>;
+
+    void check(const Json& section) {
+        read_knobs(section);
+        section_ = section;
+    }
+    // Null: it is not scaled, or not any more.
+    Shared find(const std::string& name) const {
+        const auto at = scaled_.find(name);
+        return at == scaled_.end() ? nullptr : at->second;
+    }
+    static std::string reason_in(const Json& answer) { return answer.value("reason", "no reason given"); }
+    static std::string in_topic(std::string name) {
+        for (char& c : name) {
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+            if (c == ' ') c = '_';
+        }
+        return name;
+    }
+
+    void hear(const char* glob, OnEvent then) {
+        heard_.push_back(on(glob, [this, then = std::move(then)](std::string_view, const Json& event) {
+            if (const auto it = find(event.value("watcher", ""))) then(*it, event);
+        }));
+    }
+    void listen() {
+        hear("watcher.*.spawn", [this](Scaled& it, const Json& event) {
+            it.crew.spawned(event.at("process_pid"), host().now());
+        });
+        hear("watcher.*.kill",
+             [](Scaled& it, const Json& event) { it.crew.killed(event.at("process_pid")); });
+        hear("watcher.*.reap", [this](Scaled& it, const Json& event) {
+            it.crew.reaped(event.at("process_pid"), host().now());
+        });
+        hear("watcher.*.flapping", [this](Scaled& it, const Json&) { it.crew.flaps(host().now()); });
+        hear("operation.*.reload", [this](Scaled& it, const Json&) { it.crew.reload_asked(host().now()); });
+        hear("watcher.*.reload", [](Scaled& it, const Json&) { it.crew.reloaded(); });
+        for (const char* glob : {"watcher.*.add", "watcher.*.remove", "watcher.*.updated", "watcher.*.start"})
+            heard_.push_back(on(glob, [this](std::string_view, const Json& event) {
+                unscaled_.erase(event.value("watcher", ""));
+            }));
+    }
+
+    // ---- the load of the sockets ----
+
+    void sample() {
+        if (scaled_.empty() || std::exchange(is_sampling_, true)) return;
+        call("listsockets", {{"figures", true}}, [this](circus_status status, const Json& answer) {
+            is_sampling_ = false;
+            if (status != CIRCUS_OK) return complain("the sockets cannot be looked at: " + reason_in(answer));
+            for (auto& [name, it] : scaled_) add_sample(name, *it, answer.at("sockets"));
+        });
+    }
+    // A figure that is absent makes the sample incomplete: better none than one that is too small.
+    void add_sample(const std::string& name, Scaled& it, const Json& sockets) {
+        LoadSample sum;
+        sum.at = host().now();
+        sum.accepted = 0;
+        bool has_any = false, is_complete = true;
+        for (const Json& socket : sockets) {
+            const Json& users = socket.at("watchers");
+            if (std::find(users.begin(), users.end(), name) == users.end()) continue;
+            const Json& figures = socket.at("figures");
+            if (figures.at("limit") == 0) continue;  // it has no connections: datagrams
+            has_any = true;
+            if (!figures.at("queue").is_number() || !figures.at("in_flight").is_number()) {
+                is_complete = false;
+                complain(name + ": no figures of the socket " + socket.at("name").get<std::string>() + ": " +
+                         figures.at("absent").dump());
+                continue;
+            }
+            sum.queue += figures.at("queue").get<double>();
+            sum.in_flight += figures.at("in_flight").get<double>();
+            const Json& accepted = figures.at("accepted");
+            sum.accepted = sum.accepted && accepted.is_number()
+                               ? std::optional(*sum.accepted + accepted.get<double>())
+                               : std::nullopt;
+        }
+        it.has_sockets = has_any;
+        if (has_any && is_complete) it.load.add(sum);
+    }
+
+    // ---- one watcher after the other ----
+
+    void look() {
+        if (std::exchange(is_looking_, true)) return;
+        call("status", Json::object(), [this](circus_status status, const Json& answer) {
+            is_looking_ = false;
+            if (status != CIRCUS_OK) return complain("no status of the watchers: " + reason_in(answer));
+            const Json& statuses = answer.at("statuses");
+            std::erase_if(scaled_, [&](const auto& each) { return !statuses.contains(each.first); });
+            std::erase_if(unscaled_, [&](const auto& each) {
+                return !statuses.contains(each.first) || each.second + kBelieved < host().now();
+            });
+            for (const auto& [name, state] : statuses.items())
+                if (!unscaled_.contains(name)) ask_options(name, state == "active");
+        });
+    }
+
+    void ask_options(const std::string& name, bool is_active) {
+        if (const auto it = find(name); it && std::exchange(it->is_asking, true)) return;
+        call("options", {{"name", name}}, [=, this](circus_status status, const Json& answer) {
+            const auto known = find(name);
+            if (known) known->is_asking = false;
+            if (status != CIRCUS_OK) return;
+            const Json& options = answer.at("options");
+            const Json table = table_in(options);
+            if (table.empty()) {
+                scaled_.erase(name);
+                unscaled_[name] = host().now();
+                return;
+            }
+            const auto it = known ? known : scaled_.emplace(name, std::make_shared<Scaled>()).first->second;
+            if (!known || it->table != table) read(name, *it, table);
+            if (is_active && it->policy && it->policy_problem.empty()) ask_stats(name, *it, options);
+        });
+    }
+    // What the watcher's section has of the autoscaler, in either spelling.
+    static Json table_in(const Json& options) {
+        Json table = Json::object();
+        for (const std::string_view prefix : {std::string_view("autoscaler."), kTable})
+            for (const auto& [key, value] : options.items())
+                if (key.starts_with(prefix)) table[key.substr(prefix.size())] = value;
+        return table;
+    }
+    void read(const std::string& name, Scaled& it, const Json& table) {
+        it.table = table;
+        try {
+            it.read(section_, table);
+        } catch (const std::exception& wrong) {
+            host().error(name + " is not scaled: " + wrong.what());
+        }
+    }
+
+    void ask_stats(const std::string& name, Scaled& it, const Json& options) {
+        it.is_asking = true;
+        const int wanted = options.at("numprocesses").get<int>();
+        const bool may_be_zero = options.value("on_demand", false);
+        const bool is_single = options.value("singleton", false);
+        call("stats", {{"name", name}}, [=, this](circus_status status, const Json& answer) {
+            const auto asked = find(name);
+            if (!asked) return;
+            asked->is_asking = false;
+            if (status != CIRCUS_OK || is_single) return;
+            asked->crew.look(answer.at("info"), wanted, asked->knobs.boot_time);
+            decide(name, *asked, may_be_zero);
+        });
+    }
+
+    std::optional<double> gauge_of(const std::string& name, const std::string& gauge, Time max_age) const {
+        const auto found = host().gauge(name, gauge);
+        return found && found->age <= max_age ? std::optional(found->value) : std::nullopt;
+    }
+
+    void decide(const std::string& name, Scaled& it, bool may_be_zero) {
+        const Time now = host().now();
+        Signals signals;
+        signals.fleet = it.crew.fleet(now);
+        signals.fleet.may_be_zero = may_be_zero;
+        signals.has_sockets = it.has_sockets;
+        if (it.has_sockets) signals.load = it.load.read(now);
+        signals.cpu = it.crew.cpu();
+        signals.rss = it.crew.rss();
+        signals.rss_worker = it.crew.rss_worker();
+        if (!it.knobs.external.empty())
+            signals.external = gauge_of(name, it.knobs.external, it.knobs.max_age);
+        if (it.knobs.settings.latency_target)
+            signals.latency = gauge_of(name, it.knobs.latency, it.knobs.max_age);
+        Decision decision = it.policy->decide(signals, now);
+        set_gauges(name, decision);
+        const int from = signals.fleet.wanted;
+        const bool is_held = it.is_paused || it.knobs.dry_run || it.is_changing;
+        if (decision.to != from && is_held)
+            decision.limit = it.is_paused ? "paused" : it.knobs.dry_run ? "dry run" : "a change is under way";
+        const int to = decision.to;
+        const bool is_news = to != from && (!is_held || (it.knobs.dry_run && !it.is_paused && it.told != to));
+        it.told = to == from ? -1 : to;
+        it.keep(decision);
+        if (is_news) tell(name, decision, it.knobs.dry_run);
+        if (to == from || is_held) return;
+        it.policy->applied(from, to, now);
+        apply(name, it, from, to);
+    }
+
+    void set_gauges(const std::string& name, const Decision& decision) const {
+        const Fleet& fleet = decision.signals.fleet;
+        host().set_gauge(name, "autoscaler.workers", fleet.wanted);
+        host().set_gauge(name, "autoscaler.wanted", decision.wanted);
+        host().set_gauge(name, "autoscaler.ready", fleet.ready);
+        host().set_gauge(name, "autoscaler.booting", fleet.booting);
+        host().set_gauge(name, "autoscaler.boot_time",
+                         std::chrono::duration<double>(fleet.boot_time).count());
+        for (const Wish& wish : decision.wishes)
+            host().set_gauge(name, "autoscaler.wanted." + std::string(wish.reason), wish.workers);
+        if (!decision.signals.load) return;
+        const LoadReading& load = *decision.signals.load;
+        host().set_gauge(name, "autoscaler.queue", load.queue);
+        host().set_gauge(name, "autoscaler.in_flight", load.in_flight);
+        const auto it = find(name);
+        const double capacity = std::max(1, fleet.ready) * (it ? it->knobs.settings.concurrency : 1);
+        host().set_gauge(name, "autoscaler.busyness", load.in_flight / capacity);
+    }
+
+    void tell(const std::string& name, const Decision& decision, bool is_dry) {
+        host().info(name + (is_dry ? " (dry run): " : ": ") + to_text(decision, decision.at));
+        host().publish("watcher." + in_topic(name) + ".autoscale", {{"watcher", name},
+                                                                    {"from", decision.signals.fleet.wanted},
+                                                                    {"to", decision.to},
+                                                                    {"wanted", decision.wanted},
+                                                                    {"reason", std::string(decision.reason)},
+                                                                    {"limit", std::string(decision.limit)},
+                                                                    {"dry_run", is_dry}});
+    }
+
+    // ---- the change ----
+
+    void apply(const std::string& name, Scaled& it, int from, int to) {
+        it.is_changing = true;
+        if (to > from) {
+            run("incr", {{"name", name}, {"nb", to - from}}, name, [=, this] { done(name); });
+            return;
+        }
+        // Waited for only on the way to zero: a drain may take long, and a growth must be able to end it.
+        const Json fewer{{"name", name}, {"nb", from - to}, {"drain", it.knobs.drain}, {"waiting", to == 0}};
+        run("decr", fewer, name, [=, this] {
+            if (to > 0) return done(name);
+            run("stop", {{"name", name}, {"match", "simple"}, {"waiting", true}}, name, [=, this] {
+                run("set", {{"name", name}, {"options", {{"numprocesses", 1}}}}, name,
+                    [=, this] { done(name); });
+            });
+        });
+    }
+    void run(const char* command, const Json& properties, const std::string& name, TaskFn then) {
+        call(command, properties, [=, this](circus_status status, const Json& answer) {
+            if (status == CIRCUS_OK) return then();
+            host().error(name + ": " + command + ": " + reason_in(answer));
+            done(name);
+        });
+    }
+    void done(const std::string& name) {
+        if (const auto it = find(name)) it->is_changing = false;
+    }
+
+    // The same trouble is not told again as long as it lasts.
+    void complain(const std::string& text) {
+        if (std::exchange(last_complaint_, text) != text) host().warning(text);
+    }
+
+    // ---- the command ----
+
+    circus::Answer answer(const Json& asked) {
+        const std::string action = asked.value("action", "");
+        if (action == "status") return status();
+        const std::string name = asked.value("name", "");
+        if (name.empty())
+            throw circus::Failure(CIRCUS_E_INVALID, "name the watcher: autoscale " + action + " WATCHER");
+        const auto it = find_any_case(name);
+        if (!it)
+            throw circus::Failure(CIRCUS_E_NOT_FOUND,
+                                  "'" + name + "' is not scaled: its section has no table `autoscale`");
+        if (action == "explain") return report(*it->second, host().now(), asked.value("decisions", false));
+        if (action == "pause" || action == "resume") {
+            it->second->is_paused = action == "pause";
+            return Json::object();
+        }
+        if (action == "set") return set(it->first, *it->second, asked);
+        throw circus::Failure(CIRCUS_E_INVALID,
+                              "'" + action + "' is no action: explain, pause, resume, set or status");
+    }
+    const std::pair<const std::string, Shared>* find_any_case(const std::string& name) const {
+        for (const auto& each : scaled_)
+            if (in_topic(each.first) == in_topic(name)) return &each;
+        return nullptr;
+    }
+
+    Json status() const {
+        std::string text;
+        for (const auto& [name, it] : scaled_)
+            text += (text.empty() ? "" : "\n") + name + ": " + summary_of(*it, host().now());
+        return {{"scaled", text.empty() ? "no watcher has a table `autoscale`" : text}};
+    }
+    Json set(const std::string& name, Scaled& it, const Json& asked) {
+        const Json wanted = options_in(asked);
+        const Json before = it.set;
+        if (wanted.empty())
+            it.set = Json::object();
+        else
+            it.set.update(wanted);
+        try {
+            it.read(section_, it.table);
+        } catch (const std::exception&) {
+            it.set = before;
+            read(name, it, it.table);
+            throw;
+        }
+        return Json::object();
+    }
+
+    Json section_;
+    std::map<std::string, Shared> scaled_;
+    std::map<std::string, Time> unscaled_;  // since when that is known
+    bool is_sampling_ = false, is_looking_ = false;
+    std::string last_complaint_;
+    circus::Registration command_, sampling_, deciding_;
+    std::vector<circus::Registration> heard_;
+};
+
+}  // namespace
+
+CIRCUS_PLUGIN(Autoscaler, "autoscaler", "1.0", "as many workers as the load asks for", kOptions)

@@ -1,0 +1,103 @@
+#include "crew.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <circus/values.hpp>
+
+namespace autoscaler {
+
+namespace {
+
+using nlohmann::json;
+
+std::optional<double> number_in(const json& process, const char* key) {
+    const auto at = process.find(key);
+    return at != process.end() && at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
+}
+
+double median_of(std::vector<double> values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+}
+
+}  // namespace
+
+bool Crew::judge_ready(Known& known, const json& process, double age) {
+    const auto told = process.find("ready");
+    if (told == process.end() || !told->is_boolean())
+        return age >= std::chrono::duration<double>(boot_time_).count();
+    const bool is_ready = told->get<bool>();
+    // One that was ready when it was first seen has no beginning that is known.
+    if (is_ready && known.was_seen && !known.was_ready) {
+        constexpr double kWeight = 0.3;
+        measured_boot_ = measured_boot_ ? *measured_boot_ * (1 - kWeight) + age * kWeight : age;
+    }
+    known.was_ready = is_ready;
+    return is_ready;
+}
+
+void Crew::look(const json& info, int wanted, Time boot_time) {
+    boot_time_ = measured_boot_
+                     ? std::chrono::duration_cast<Time>(std::chrono::duration<double>(*measured_boot_))
+                     : boot_time;
+    wanted_ = wanted;
+    ready_ = booting_ = 0;
+    double cpu = 0, rss = 0;
+    int cpu_known = 0;
+    bool rss_known = true;
+    std::vector<double> footprints;
+    std::set<int> wids;
+    std::set<std::int64_t> alive;
+    has_twins_ = false;
+    for (const auto& each : info) {
+        if (!each.is_object()) continue;  // it vanished meanwhile
+        const auto pid = each.at("pid").get<std::int64_t>();
+        alive.insert(pid);
+        Known& known = known_[pid];
+        const auto bytes = each.contains("mem_info1") ? circus::bytes_of(each.at("mem_info1")) : std::nullopt;
+        rss_known = rss_known && bytes.has_value();
+        rss += bytes.value_or(0);
+        const int wid = each.value("wid", 0);
+        if (wid <= wanted && !wids.insert(wid).second) has_twins_ = true;
+        const bool is_ready = judge_ready(known, each, each.value("age", 0.0));
+        // At the first look there is no time yet that the use could be the use of.
+        const bool was_seen = std::exchange(known.was_seen, true);
+        if (wid > wanted) continue;
+        ++(is_ready ? ready_ : booting_);
+        if (!is_ready) continue;
+        if (bytes) footprints.push_back(*bytes);
+        if (const auto use = number_in(each, "cpu"); use && was_seen) {
+            cpu += *use;
+            ++cpu_known;
+        }
+    }
+    cpu_ = cpu_known > 0 ? std::optional(cpu / cpu_known) : std::nullopt;
+    rss_ = rss_known ? std::optional(rss) : std::nullopt;
+    rss_worker_ = footprints.empty() ? std::nullopt : std::optional(median_of(std::move(footprints)));
+    const auto is_gone = [&](const auto& row) { return !alive.contains(row.first); };
+    std::erase_if(known_, is_gone);
+}
+
+void Crew::reaped(std::int64_t pid, Time now) {
+    const bool was_asked = asked_.erase(pid) > 0;
+    const auto born = born_.extract(pid);
+    if (was_asked || !born || now - born.mapped() > kShortLife + boot_time_) return;
+    young_deaths_.push_back(now);
+    while (young_deaths_.size() > kManyDeaths) young_deaths_.pop_front();
+    if (young_deaths_.size() == kManyDeaths && young_deaths_.front() + kFlapping >= now) flapping_ = now;
+}
+
+Fleet Crew::fleet(Time now) const {
+    Fleet fleet;
+    fleet.wanted = wanted_;
+    fleet.ready = ready_;
+    fleet.booting = booting_;
+    fleet.boot_time = boot_time_;
+    fleet.is_flapping = flapping_ && *flapping_ + kFlapping > now;
+    fleet.is_reloading = has_twins_ || (reload_ && *reload_ + kReload > now);
+    return fleet;
+}
+
+}  // namespace autoscaler

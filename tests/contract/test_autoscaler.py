@@ -1,0 +1,280 @@
+"""The autoscaler against real processes under load: the fleet grows and shrinks, and no request fails because of it.
+
+The workers know nothing of a graceful stop: SIGTERM ends them where they are. What saves a request that is in hand is
+circusd alone. A client opens a connection for each request and counts every one that is not answered in full.
+"""
+import importlib.util
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import unittest
+
+from harness import CIRCUSCTL, main, wait_until
+from test_shipped_plugins import PYTHON, ShippedCase
+
+# One request at a time, 30 ms each; a connection that is accepted and not answered is a request that failed.
+SERVER = """
+import socket, sys, time
+listener = socket.socket(fileno=int(sys.argv[1]))
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1000)
+        time.sleep(0.03)
+        connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nserved")
+"""
+
+APPLICATION = """
+import time
+
+def application(environ, start_response):
+    time.sleep(0.03)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"served"]
+"""
+
+SCALED = """
+use_sockets = true
+numprocesses = 2
+graceful_timeout = 10
+autoscale.min = 2
+autoscale.max = 6
+autoscale.boot_time = 0.5
+autoscale.drain = 100
+"""
+
+PATIENT = 100  # seconds: what takes the autoscaler a few, on a loaded machine
+
+
+class Load:
+    """Users that ask again and again, each on a new connection."""
+
+    def __init__(self, address, family=socket.AF_INET, users=5):
+        self.address, self.family = address, family
+        self.failures, self.count, self.ended = [], 0, threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run) for _ in range(users)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self):
+        while not self.ended.is_set():
+            try:
+                answer = self.ask()
+                problem = None if answer.endswith(b"served") else f"half an answer: {answer!r}"
+            except OSError as error:
+                problem = repr(error)
+            with self.lock:
+                self.count += 1
+                if problem:
+                    self.failures.append(problem)
+
+    def ask(self):
+        with socket.socket(self.family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(30)
+            connection.connect(self.address)
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b""
+            while more := connection.recv(4096):
+                answer += more
+            return answer
+
+    def stop(self):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class AutoscalerCase(ShippedCase):
+    limit = 270
+
+    def scaled(self, watchers, options=""):
+        daemon = self.run_with(watchers, "autoscaler", options)
+        wait_until(lambda: daemon.client.ask("autoscale", action="explain", name="web").get("status") == "ok",
+                   what=lambda: daemon.log_tail())
+        return daemon
+
+    def wait_count(self, daemon, count):
+        """That the watcher wants so many, and that as many live."""
+        def reached():
+            wanted = daemon.client.ok("get", name="web", keys=["numprocesses"])["options"]["numprocesses"]
+            return wanted == count == len(daemon.pids("web"))
+        wait_until(reached, PATIENT, lambda: f"{count} workers: {daemon.pids('web')}\n" + daemon.client.ok(
+            "autoscale", action="explain", name="web")["explanation"] + "\n" + daemon.log_tail())
+
+    def grows_and_shrinks(self, daemon, address, family=socket.AF_INET, rounds=2):
+        load = Load(address, family)
+        try:
+            for _ in range(rounds):
+                self.wait_count(daemon, 6)
+                # Too many at once, all of them at work: the hardest a decision can be.
+                daemon.client.ok("autoscale", action="set", name="web", max=2)
+                self.wait_count(daemon, 2)
+                daemon.client.ok("autoscale", action="set", name="web")
+        finally:
+            load.stop()
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.count, 20)
+
+    def socket_of(self, daemon):
+        row = daemon.client.ok("listsockets")["sockets"][0]
+        if "path" in row:
+            return row["path"], socket.AF_UNIX
+        daemon.ports.append(row["port"])
+        return ("127.0.0.1", row["port"]), socket.AF_INET
+
+    def run_servers(self, options, more=""):
+        daemon = self.scaled(f"""
+[socket.door]
+{options}
+
+[watcher.web]
+cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
+""" + SCALED + more)
+        return daemon, *self.socket_of(daemon)
+
+    def run_with(self, config, name, options="", circus=""):
+        daemon = self.new_daemon(config + f'\n[plugin.{name}]\nuse = "{name}"\nisolate = '
+                                 f'{"true" if self.isolate else "false"}\n{options}\n', circus)
+        for file, text in (("server.py", SERVER), ("application.py", APPLICATION)):
+            pathlib.Path(daemon.directory, file).write_text(text)
+        daemon.start()
+        wait_until(lambda: daemon.client.ok("plugins")["plugins"][name]["state"] == "active",
+                   what=lambda: f"{name} active\n{daemon.log_tail()}")
+        return daemon
+
+
+class Autoscaler(AutoscalerCase):
+    @unittest.skipUnless(importlib.util.find_spec("chaussette") and shutil.which("chaussette"), "needs chaussette")
+    def test_ChaussetteGrowsAndShrinksUnderLoadWithoutAFailedRequest(self):
+        daemon = self.scaled("""
+[socket.door]
+host = "127.0.0.1"
+port = 0
+
+[watcher.web]
+cmd = "/usr/bin/chaussette --fd $(circus.sockets.door) --backend wsgiref application.application"
+working_dir = "@DIR@"
+env = {PYTHONPATH = "@DIR@"}
+""" + SCALED)
+        self.grows_and_shrinks(daemon, *self.socket_of(daemon))
+
+    def test_QueueConsumersWithoutASocketFollowAGauge(self):
+        daemon = self.scaled("""
+[watcher.web]
+cmd = "/bin/sleep 1000"
+autoscale.max = 5
+autoscale.external = "jobs"
+autoscale.external_target = 10
+autoscale.boot_time = 0.5
+""")
+        events = daemon.new_events("web")
+        self.addCleanup(events.close)
+        daemon.client.ok("gauge", watcher="web", name="jobs", value=43)
+        self.wait_count(daemon, 5)
+        change = wait_until(lambda: events.of("web", "autoscale"))[0]
+        self.assertEqual((change["from"], change["to"], change["reason"]), (1, 5, "external"))
+        told = daemon.client.ok("gauge", watcher="web")["gauges"]
+        self.assertEqual(told["autoscaler.wanted.external"]["value"], 5)
+        # Smaller only after a while: the operator may be quicker.
+        subprocess.run([CIRCUSCTL, "--endpoint", daemon.endpoint, "autoscale", "set", "web", "--max=2"], check=True)
+        self.wait_count(daemon, 2)
+        shown = subprocess.run([CIRCUSCTL, "--endpoint", daemon.endpoint, "autoscale", "explain", "web"],
+                               check=True, capture_output=True, text=True).stdout
+        self.assertIn("wanted by external", shown)
+
+
+class AutoscalerIsolated(Autoscaler):
+    isolate = True
+
+
+class KindsOfSockets(AutoscalerCase):
+    def test_AUnixSocketsWorkersGrowAndShrinkUnderLoadWithoutAFailedRequest(self):
+        daemon, address, family = self.run_servers('path = "@DIR@/door.sock"\nblocking = true')
+        self.grows_and_shrinks(daemon, address, family)
+
+    def test_ReuseportWorkersGrowAndShrinkUnderLoadWithoutAFailedRequest(self):
+        daemon, address, family = self.run_servers('host = "127.0.0.1"\nport = 0\nso_reuseport = true\nblocking = true')
+        self.grows_and_shrinks(daemon, address, family)
+
+    def test_TheLastWorkerGoesAndTheNextConnectionStartsOne(self):
+        daemon, address, family = self.run_servers('host = "127.0.0.1"\nport = 0\nblocking = true', """
+on_demand = true
+autoscale.down_window = 1
+""")
+        daemon.client.ok("autoscale", action="set", name="web", min=0)
+        self.assertEqual(daemon.status("web"), "stopped")
+        with_one = Load(address, family, users=1)
+        try:
+            wait_until(lambda: with_one.count > 3, PATIENT, lambda: daemon.log_tail())
+        finally:
+            with_one.stop()
+        wait_until(lambda: daemon.status("web") == "stopped" and not daemon.pids("web"), 120,
+                   lambda: daemon.client.ok("autoscale", action="explain", name="web")["explanation"])
+        again = Load(address, family, users=1)
+        try:
+            wait_until(lambda: again.count > 3, PATIENT, lambda: daemon.log_tail())
+        finally:
+            again.stop()
+        self.assertEqual(with_one.failures + again.failures, [])
+
+
+class Drain(AutoscalerCase):
+    def test_DecrWithADrainLetsARequestBeAnsweredAndTheOthersGoFirst(self):
+        daemon = self.new_daemon(f"""
+[socket.door]
+host = "127.0.0.1"
+port = 0
+blocking = true
+
+[watcher.web]
+cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
+use_sockets = true
+numprocesses = 2
+""")
+        pathlib.Path(daemon.directory, "server.py").write_text(SERVER)
+        daemon.start()
+        daemon.wait_active("web", 2)
+        address, _ = self.socket_of(daemon)
+        with socket.create_connection(address, 10) as first, socket.create_connection(address, 10) as second:
+            # Both are taken, and wait for what their clients have to say.
+            wait_until(lambda: daemon.client.ok("listsockets", figures=True)["sockets"][0]["figures"]["in_flight"] == 2)
+            daemon.client.cast("decr", name="web", nb=2, drain=60)
+            wait_until(lambda: daemon.client.ok("get", name="web", keys=["numprocesses"])["options"]["numprocesses"] == 0)
+            self.assertEqual(len(daemon.pids("web")), 2)
+            first.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            self.assertTrue(first.makefile("rb").read().endswith(b"served"))
+            wait_until(lambda: len(daemon.pids("web")) == 1)
+            second.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            self.assertTrue(second.makefile("rb").read().endswith(b"served"))
+            wait_until(lambda: daemon.pids("web") == [])
+
+    def test_TheUsersOfASocketAreTold(self):
+        daemon = self.run_daemon("""
+[socket.door]
+port = 0
+
+[socket.other]
+port = 0
+
+[watcher.Web]
+cmd = "/bin/sleep 1000"
+env = {DOOR = "$(circus.sockets.door)"}
+use_sockets = true
+
+[watcher.std]
+cmd = "/bin/sleep 1000"
+stdin_socket = "other"
+
+[watcher.all]
+cmd = "/bin/sleep 1000"
+use_sockets = true
+""")
+        rows = daemon.client.ok("listsockets", figures=True)["sockets"]
+        self.assertEqual({row["name"]: row["watchers"] for row in rows}, {"door": ["all", "Web"], "other": ["all", "std"]})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+# The autoscaler's policy in virtual time.
+circus_test(autoscaler_policy LINK autoscaler_policy)
+target_include_directories(autoscaler_policy_test PRIVATE ${CMAKE_SOURCE_DIR}/tests/bench)
+
+circus_test(plugin_autoscaler LINK CircusSdk::CircusSdk autoscaler_policy)
+target_sources(plugin_autoscaler_test PRIVATE $<TARGET_OBJECTS:autoscaler_objects>)
+target_include_directories(plugin_autoscaler_test PRIVATE ${CMAKE_SOURCE_DIR}/tests/bench)
+
+# A policy of one's own, the example in sdk/examples.
+find_package(Threads REQUIRED)
+circus_test(redis_scaler LINK CircusSdk::CircusSdk Threads::Threads)
+target_sources(redis_scaler_test PRIVATE $<TARGET_OBJECTS:redis_scaler_objects>)
+
+# Against circusd and real processes under load.
+add_test(NAME contract_autoscaler
+    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_autoscaler.py)
+set_tests_properties(contract_autoscaler PROPERTIES
+    LABELS contract COST 100 TIMEOUT 300
+    ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")

@@ -1,0 +1,431 @@
+// The autoscaler on the fake host: what it asks, what it does about the answers, and its command. The stack
+// behind the host is a model of a queue in virtual time.
+#include <cmath>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <circus/plugin.hpp>
+#include <circus/testing.hpp>
+
+#include "queue_model.hpp"
+
+namespace circus {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::FakeHost;
+
+struct AutoscalerTest : ::testing::Test {
+    void start(const Json& section = Json::object()) {
+        ASSERT_EQ(host.start(section), CIRCUS_OK) << host.error();
+        serve();
+    }
+    // Answers everything that is asked, as circusd would.
+    void serve() {
+        while (true) {
+            const auto calls = host.take_calls();
+            if (calls.empty()) return;
+            for (const auto& call : calls) {
+                ++asked[call.command];
+                host.reply_to(call.command, fails.contains(call.command) ? CIRCUS_E_INVALID : CIRCUS_OK,
+                              answer(call));
+            }
+        }
+    }
+    Json answer(const FakeHost::Call& call) {
+        if (fails.contains(call.command)) return {{"reason", "it is tired"}};
+        if (call.command == "status") return {{"status", "ok"}, {"statuses", statuses}};
+        if (call.command == "options") return {{"options", options_of(call.properties.at("name"))}};
+        if (call.command == "stats") return {{"info", processes()}};
+        if (call.command == "listsockets") return {{"sockets", sockets()}};
+        changes.push_back(call);
+        if (call.command == "incr") resize(model.wanted() + call.properties.at("nb").get<int>());
+        if (call.command == "decr") resize(model.wanted() - call.properties.at("nb").get<int>());
+        if (call.command == "set") resize(call.properties.at("options").at("numprocesses").get<int>());
+        if (call.command == "stop") statuses["web"] = "stopped";
+        return Json::object();
+    }
+    void resize(int count) {
+        model.set_workers(count);
+        largest = std::max(largest, count);
+    }
+    Json options_of(const std::string& name) {
+        Json out = name == "web" ? table : Json::object();
+        out["numprocesses"] = model.wanted();
+        out["on_demand"] = on_demand;
+        return out;
+    }
+    Json processes() {
+        Json info = Json::object();
+        for (int wid = 1; wid <= model.wanted(); ++wid) {
+            const bool is_ready = wid <= model.ready();
+            Json process = {{"pid", 1000 + wid},
+                            {"wid", wid},
+                            {"age", is_ready ? 100.0 : 0.5},
+                            {"cpu", cpu},
+                            {"mem_info1", "10.00M"}};
+            if (tells_ready) process["ready"] = is_ready;
+            info[std::to_string(1000 + wid)] = process;
+        }
+        return info;
+    }
+    Json sockets() {
+        const Json figures = {{"queue", is_blind ? Json() : Json(model.queue())},
+                              {"limit", 128},
+                              {"in_flight", model.in_flight()},
+                              {"accepted", model.accepted()},
+                              {"drops", 0},
+                              {"absent", is_blind ? Json{{"queue", "no"}} : Json::object()}};
+        const Json datagrams = {
+            {"queue", 0}, {"limit", 0}, {"in_flight", 0}, {"accepted", nullptr}, {"absent", Json::object()}};
+        Json rows = {{{"name", "udp"}, {"watchers", {"web"}}, {"figures", datagrams}},
+                     {{"name", "other"}, {"watchers", {"db"}}, {"figures", figures}}};
+        if (has_socket) rows.push_back({{"name", "door"}, {"watchers", {"db", "web"}}, {"figures", figures}});
+        return rows;
+    }
+    void pass(double seconds, double rate) {
+        const double until = model.now() + seconds;
+        for (long tick = 1; model.now() < until - 1e-6; ++tick) {
+            model.tick(rate);
+            if (tick % 25 != 0) continue;
+            host.advance(milliseconds(250));
+            serve();
+        }
+    }
+    std::string explain() {
+        return host.command("autoscale", {{"action", "explain"}, {"name", "web"}}).fields.at("explanation");
+    }
+    Json last_decision() {
+        const Json asked_for{{"action", "explain"}, {"name", "WEB"}, {"decisions", true}};
+        return host.command("autoscale", asked_for).fields.at("decisions").back();
+    }
+    FakeHost::Answer set(Json options) {
+        options["action"] = "set";
+        options["name"] = "web";
+        return host.command("autoscale", options);
+    }
+    int count(const std::string& command) const {
+        return static_cast<int>(std::count_if(changes.begin(), changes.end(),
+                                              [&](const auto& each) { return each.command == command; }));
+    }
+
+    static queue_model::Options even() {
+        queue_model::Options options;
+        options.random = false;
+        return options;
+    }
+    FakeHost host;
+    queue_model::QueueModel model{even(), 2};
+    Json statuses = {{"web", "active"}, {"db", "active"}};
+    Json table = {{"autoscale.min", 2}, {"autoscale.max", 40}};
+    std::set<std::string> fails;
+    std::map<std::string, int> asked;
+    std::vector<FakeHost::Call> changes;  // in the order they were asked for
+    bool on_demand = false, tells_ready = false, is_blind = false, has_socket = true;
+    double cpu = 10;
+    int largest = 0;
+};
+
+TEST_F(AutoscalerTest, AStepIsFollowedUpAndDownByTheCommandsOfAClient) {
+    table["autoscale.max"] = 100;
+    start();
+    pass(20, 15);
+    changes.clear();
+    pass(40, 100);
+    EXPECT_GE(model.wanted(), 14);
+    EXPECT_LE(largest, 60) << "15, and what its backlog takes";
+    EXPECT_EQ(count("decr"), 0);
+    ASSERT_GE(count("incr"), 2);
+    EXPECT_EQ(changes[0].properties.at("name"), "web");
+    changes.clear();
+    pass(900, 1);
+    EXPECT_EQ(model.wanted(), 2);
+    EXPECT_EQ(count("incr"), 0);
+    const int first = changes[0].properties.at("nb").get<int>();
+    EXPECT_LE(first, largest / 10);
+    EXPECT_EQ(changes[0].properties,
+              Json({{"name", "web"}, {"nb", first}, {"drain", 30.0}, {"waiting", false}}));
+}
+
+TEST_F(AutoscalerTest, OnlyWatchersWithATableAreScaled) {
+    table = Json::object();
+    start();
+    pass(30, 100);
+    EXPECT_TRUE(changes.empty());
+    EXPECT_EQ(asked["stats"], 0);
+    EXPECT_LE(asked["options"], 2 * 4) << "they are looked at now and then";
+    EXPECT_EQ(host.command("autoscale", {{"action", "explain"}, {"name", "web"}}).status, CIRCUS_E_NOT_FOUND);
+    table = {{"autoscaler.max", 5}};  // under the plugin's own name
+    pass(30, 100);
+    EXPECT_EQ(model.wanted(), 5);
+}
+
+TEST_F(AutoscalerTest, WhatIsStoppedIsLeftAlone) {
+    statuses["web"] = "stopped";
+    start();
+    pass(30, 100);
+    EXPECT_TRUE(changes.empty());
+}
+
+TEST_F(AutoscalerTest, EachChangeIsAnEventAndALineAndEachWishAGauge) {
+    start();
+    pass(10, 100);
+    const auto events = host.take_published();
+    ASSERT_FALSE(events.empty());
+    EXPECT_EQ(events[0].topic, "watcher.web.autoscale");
+    EXPECT_EQ(events[0].payload.at("watcher"), "web");
+    EXPECT_EQ(events[0].payload.at("from"), 2);
+    EXPECT_EQ(events[0].payload.at("dry_run"), false);
+    EXPECT_EQ(static_cast<int>(events.size()), count("incr"));
+    EXPECT_EQ(host.gauge("web", "autoscaler.workers").value() > 2, true);
+    EXPECT_TRUE(host.gauge("web", "autoscaler.wanted.busy"));
+    EXPECT_TRUE(host.gauge("web", "autoscaler.queue"));
+    EXPECT_FALSE(host.gauge("db", "autoscaler.workers"));
+}
+
+TEST_F(AutoscalerTest, ADryRunTellsAndChangesNothing) {
+    table["autoscale.dry_run"] = true;
+    start();
+    pass(30, 100);
+    EXPECT_TRUE(changes.empty());
+    const auto events = host.take_published();
+    ASSERT_FALSE(events.empty());
+    EXPECT_LE(events.size(), 5u) << "the same is told once";
+    EXPECT_EQ(events[0].payload.at("dry_run"), true);
+    EXPECT_EQ(last_decision().at("limit"), "dry run");
+}
+
+TEST_F(AutoscalerTest, PausedItDecidesAndChangesNothingUntilItIsResumed) {
+    start();
+    EXPECT_EQ(host.command("autoscale", {{"action", "pause"}, {"name", "web"}}).status, CIRCUS_OK);
+    pass(10, 100);
+    EXPECT_TRUE(changes.empty());
+    EXPECT_EQ(last_decision().at("limit"), "paused");
+    EXPECT_TRUE(explain().starts_with("paused; "));
+    host.command("autoscale", {{"action", "resume"}, {"name", "web"}});
+    pass(10, 100);
+    EXPECT_GT(count("incr"), 0);
+}
+
+TEST_F(AutoscalerTest, AnOperatorsOptionsGoUntilTheyAreTakenBack) {
+    start();
+    EXPECT_EQ(set({{"max", 4}}).status, CIRCUS_OK);
+    pass(30, 100);
+    EXPECT_EQ(model.wanted(), 4);
+    EXPECT_EQ(set(Json::object()).status, CIRCUS_OK);
+    pass(30, 100);
+    EXPECT_GT(model.wanted(), 4);
+    EXPECT_EQ(set({{"dry_run", "yes"}}).status, CIRCUS_OK);
+    const Json wrong[] = {
+        {{"maximum", 4}}, {{"max", "four"}}, {{"max", 1}}, {{"target", 2}}, {{"memory_limit", "much"}}};
+    for (const Json& each : wrong) {
+        EXPECT_EQ(set(each).status, CIRCUS_E_INVALID) << each;
+        EXPECT_FALSE(host.error().empty()) << each;
+    }
+    EXPECT_EQ(host.command("autoscale", {{"action", "fly"}, {"name", "web"}}).status, CIRCUS_E_INVALID);
+    EXPECT_EQ(host.command("autoscale", {{"action", "pause"}}).status, CIRCUS_E_INVALID);
+}
+
+TEST_F(AutoscalerTest, ExplainHasTheLastHundredDecisionsWithAllSignals) {
+    start();
+    pass(150, 15);
+    const Json asked_for{{"action", "explain"}, {"name", "web"}, {"decisions", true}};
+    const Json answer = host.command("autoscale", asked_for).fields;
+    EXPECT_EQ(answer.at("decisions").size(), 100u);
+    EXPECT_EQ(answer.at("options").at("max"), 40);
+    const Json last = answer.at("decisions").back();
+    EXPECT_EQ(last.at("reason"), "busy");
+    EXPECT_GE(last.at("wishes").at("busy"), 2);
+    EXPECT_NEAR(last.at("signals").at("rate").get<double>(), 10, 2);
+    EXPECT_NE(explain().find("wanted by busy"), std::string::npos);
+    EXPECT_NE(host.command("autoscale", {{"action", "status"}})
+                  .fields.at("scaled")
+                  .get<std::string>()
+                  .find("web: "),
+              std::string::npos);
+}
+
+TEST_F(AutoscalerTest, FiguresThatAreAbsentAreAMissingSignal) {
+    start();
+    pass(60, 100);
+    const int before = model.wanted();
+    is_blind = true;
+    pass(600, 0);
+    EXPECT_EQ(model.wanted(), before);
+    EXPECT_EQ(last_decision().at("missing"), Json::array({"load"}));
+    int complaints = 0;
+    for (const auto& line : host.take_lines())
+        complaints += line.text.find("no figures") != std::string::npos ? 1 : 0;
+    EXPECT_EQ(complaints, 1);
+}
+
+TEST_F(AutoscalerTest, AnExternalGaugeScalesWhatHasNoSocketAndAnOldOneChangesNothing) {
+    has_socket = false;
+    table["autoscale.external"] = "jobs";
+    table["autoscale.external_target"] = 10;
+    table["autoscale.max_age"] = 20;
+    start();
+    for (int i = 0; i < 20; ++i) {
+        host.set_gauge("web", "jobs", 73);
+        pass(1, 0);
+    }
+    EXPECT_EQ(model.wanted(), 8);
+    pass(600, 0);
+    EXPECT_EQ(model.wanted(), 8);
+    for (int i = 0; i < 300; ++i) {
+        host.set_gauge("web", "jobs", 0);
+        pass(1, 0);
+    }
+    EXPECT_EQ(model.wanted(), 2);
+}
+
+TEST_F(AutoscalerTest, CpuCountsFromTheSecondLookAtAProcessOn) {
+    has_socket = false;
+    table["autoscale.cpu_target"] = 50;
+    cpu = 100;
+    start();
+    EXPECT_EQ(model.wanted(), 2);
+    pass(1, 0);
+    EXPECT_EQ(model.wanted(), 4);
+}
+
+TEST_F(AutoscalerTest, MemoryIsLimitedByWhatTheWorkersTake) {
+    table["autoscale.memory_limit"] = "55M";
+    start();
+    pass(60, 100);
+    EXPECT_EQ(largest, 5);
+    EXPECT_EQ(last_decision().at("limit"), "memory_limit");
+}
+
+TEST_F(AutoscalerTest, TheBootTimeIsMeasuredWhereTheWatcherTellsWhoIsReady) {
+    tells_ready = true;
+    table["autoscale.boot_time"] = 77;
+    start();
+    pass(1, 10);
+    EXPECT_EQ(host.gauge("web", "autoscaler.boot_time"), 77);
+    pass(20, 100);
+    // The stand-in for a process says it is 100 s old as soon as it is ready.
+    EXPECT_EQ(host.gauge("web", "autoscaler.boot_time"), 100);
+}
+
+TEST_F(AutoscalerTest, WorkersThatDieYoungAgainAndAgainAreNotMultiplied) {
+    start();
+    pass(5, 15);
+    const auto die = [&](int pid, bool asked_for) {
+        host.emit("watcher.web.spawn", {{"watcher", "web"}, {"process_pid", pid}});
+        if (asked_for) host.emit("watcher.web.kill", {{"watcher", "web"}, {"process_pid", pid}});
+        host.emit("watcher.web.reap", {{"watcher", "web"}, {"process_pid", pid}});
+    };
+    for (int i = 0; i < 5; ++i) die(2000 + i, true);
+    pass(1, 15);
+    EXPECT_NE(last_decision().at("limit"), "flapping");
+    for (int i = 0; i < 3; ++i) die(3000 + i, false);
+    changes.clear();
+    pass(20, 150);
+    EXPECT_TRUE(changes.empty());
+    EXPECT_EQ(last_decision().at("limit"), "flapping");
+    pass(30, 150);
+    EXPECT_GT(count("incr"), 0);
+}
+
+TEST_F(AutoscalerTest, AReloadIsWaitedFor) {
+    start();
+    host.emit("operation.web.reload", {{"watcher", "web"}});
+    pass(5, 150);
+    EXPECT_TRUE(changes.empty());
+    host.emit("watcher.web.reload", {{"watcher", "web"}});
+    pass(2, 150);
+    EXPECT_GT(count("incr"), 0);
+}
+
+TEST_F(AutoscalerTest, ToZeroItDrainsAndStopsAndLeavesOneToStart) {
+    table["autoscale.min"] = 0;
+    on_demand = true;
+    start();
+    pass(300, 0);
+    ASSERT_EQ(changes.size(), 4u);  // 2 -> 1 -> 0
+    EXPECT_EQ(changes[0].command, "decr");
+    EXPECT_EQ(changes[1].properties, Json({{"name", "web"}, {"nb", 1}, {"drain", 30.0}, {"waiting", true}}));
+    EXPECT_EQ(changes[2].command, "stop");
+    EXPECT_EQ(changes[3].properties, Json({{"name", "web"}, {"options", {{"numprocesses", 1}}}}));
+    // A connection has started it.
+    statuses["web"] = "active";
+    changes.clear();
+    pass(30, 100);
+    EXPECT_GT(count("incr"), 0);
+}
+
+TEST_F(AutoscalerTest, WithoutOnDemandZeroIsOne) {
+    table["autoscale.min"] = 0;
+    start();
+    pass(400, 0);
+    EXPECT_EQ(model.wanted(), 1);
+}
+
+TEST_F(AutoscalerTest, WhatContradictsItselfLeavesTheWatcherAloneUntilItDoesNot) {
+    table["autoscale.max"] = 1;
+    start();
+    pass(10, 100);
+    EXPECT_TRUE(changes.empty());
+    EXPECT_EQ(explain(), "left alone: the option \"max\" is 1: less than \"min\", 2");
+    table["autoscale.max"] = 6;
+    pass(20, 100);
+    EXPECT_EQ(model.wanted(), 6);
+}
+
+TEST_F(AutoscalerTest, ACommandThatFailsIsToldAndTriedAgain) {
+    start();
+    fails.insert("incr");
+    pass(5, 100);
+    EXPECT_EQ(model.wanted(), 2);
+    fails.clear();
+    pass(5, 100);
+    EXPECT_GT(model.wanted(), 2);
+}
+
+TEST_F(AutoscalerTest, AChangedSectionIsInForceAtOnceAndForgetsNothing) {
+    table = {{"autoscale.min", 2}};
+    start({{"max", 3}});
+    pass(20, 100);
+    EXPECT_EQ(model.wanted(), 3);
+    ASSERT_EQ(host.reconfigure({{"max", 5}}), CIRCUS_OK);
+    pass(20, 100);
+    EXPECT_EQ(model.wanted(), 5);
+    EXPECT_GT(host.command("autoscale", {{"action", "explain"}, {"name", "web"}, {"decisions", true}})
+                  .fields.at("decisions")
+                  .size(),
+              30u);
+}
+
+TEST_F(AutoscalerTest, AnAnswerThatComesAfterItsWatcherIsGoneFindsNobody) {
+    start();
+    host.advance(std::chrono::seconds(1));
+    host.reply_to("status", CIRCUS_OK, {{"status", "ok"}, {"statuses", statuses}});
+    host.reply_to("options", CIRCUS_OK, {{"options", options_of("web")}});
+    statuses.erase("web");
+    host.advance(std::chrono::seconds(1));
+    host.reply_to("status", CIRCUS_OK, {{"status", "ok"}, {"statuses", statuses}});
+    host.reply_to("stats", CIRCUS_OK, {{"info", processes()}});
+    EXPECT_EQ(host.command("autoscale", {{"action", "explain"}, {"name", "web"}}).status, CIRCUS_E_NOT_FOUND);
+}
+
+TEST(AutoscalerOptions, ASectionThatContradictsItselfIsRefused) {
+    const std::pair<Json, const char*> wrong[] = {
+        {{{"min", 5}, {"max", 4}}, "the option \"max\" is 4: less than \"min\", 5"},
+        {{{"external", "jobs"}},
+         "the option \"external\" is \"jobs\": \"external\" and \"external_target\" go together"},
+        {{{"memory_limit", "much"}},
+         "the option \"memory_limit\" is \"much\": no amount; write bytes or \"2G\""}};
+    for (const auto& [options, why] : wrong) {
+        FakeHost host;
+        EXPECT_EQ(host.start(options), CIRCUS_E_INVALID);
+        EXPECT_EQ(host.error(), why);
+    }
+}
+
+}  // namespace
+}  // namespace circus
