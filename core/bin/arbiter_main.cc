@@ -19,6 +19,7 @@
 #include "bin/keeper_link.hpp"
 #include "bin/pidfile.hpp"
 #include "bin/ports.hpp"
+#include "bin/ready_ports.hpp"
 #include "bin/service_manager.hpp"
 #include "bin/settings.hpp"
 #include "bus/bus.hpp"
@@ -101,7 +102,7 @@ class ArbiterProcess {
         arbiter_->start();
         arm();
         loop_.run();
-        return leave(exit_code_);
+        return leave(exit_code_ != 0 ? exit_code_ : arbiter_->exit_code());
     }
 
     // A thread hangs in a look-up and lives on: nothing that it may reach can be taken down.
@@ -178,6 +179,8 @@ class ArbiterProcess {
         auto readiness = loop::Readiness::make(loop_, [this](int fd) { arbiter_->on_readable(fd); });
         if (!readiness) return readiness.error();
         readiness_port_.emplace(std::move(*readiness));
+        notify_port_.emplace(loop_, hello_->instance,
+                             [this](const std::vector<pid_t>& lineage) { arbiter_->on_notified(lineage); });
         supervise::Arbiter::Ports ports{*link_,
                                         streams_port_,
                                         events_port_,
@@ -191,7 +194,9 @@ class ArbiterProcess {
                                         &*settings_,
                                         &hooks_,
                                         &hook_libraries_,
-                                        &drain_};
+                                        &drain_,
+                                        &*notify_port_,
+                                        &probes_port_};
         const config::CircusConfig settings = circus;
         arbiter_ = std::make_unique<supervise::Arbiter>(std::move(loaded.config), std::move(ports));
         if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks) return loaded_hooks;
@@ -365,7 +370,8 @@ class ArbiterProcess {
         if (link_ && link_->is_alone()) sys::kill_instance(hello_->instance);
         keeper_->exit(code);
         keeper_->flush(kFlushDeadline);
-        stuck_ = !worker_.close();
+        stuck_ = !probes_port_.close();
+        stuck_ = !worker_.close() || stuck_;
         return code;
     }
 
@@ -395,6 +401,9 @@ class ArbiterProcess {
     StreamsPort streams_port_{streams_};
     std::optional<KeeperLink> link_;
     std::optional<SocketReadinessPort> readiness_port_;
+    std::optional<NotifyPort> notify_port_;
+    ProbesPort probes_port_{
+        loop_, [this](loop::Prober::Id id, const Status& answered) { arbiter_->on_looked(id, answered); }};
     loop::Worker worker_{loop_};
     WorkerThread worker_port_{worker_};
     std::optional<Settings> settings_;

@@ -71,6 +71,9 @@ class StreamsPort final : public supervise::StreamPort {
         if (!pipe) return pipe.error();
         return Pipe{pipe->id, std::move(pipe->write_end)};
     }
+    void watch(supervise::PipeId id, Pattern pattern, std::function<void()> found) override {
+        streams_.watch(id, std::move(pattern), std::move(found));
+    }
     void start(supervise::PipeId id, pid_t pid) override { streams_.start(id, pid); }
     void finish(supervise::PipeId id, std::function<void()> drained) override {
         streams_.finish(id, std::move(drained));

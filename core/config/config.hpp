@@ -65,6 +65,42 @@ struct HookConfig {
     bool operator==(const HookConfig&) const = default;
 };
 
+// When a new process counts as running, for a reload and for those that depend on its watcher.
+struct ReadyConfig {
+    enum class Kind {
+        Spawned,  // at once
+        Notify,   // it says READY=1, as sd_notify(3) does
+        Log,      // a line of its output matches `target`
+        Tcp,      // somebody listens at `target`
+        Http,     // `target` answers with 2xx or 3xx
+        Exec,     // `target`, a command, exits with 0
+    };
+    Kind kind = Kind::Spawned;
+    std::string target;  // before substitution
+    bool operator==(const ReadyConfig&) const = default;
+};
+
+// What `reload` does with no option.
+enum class ReloadMode { Graceful, Sequential, Terminate, Hup };
+
+// A watcher that another one waits for when it starts.
+struct Dependency {
+    enum class Until {
+        Started,    // each of its processes was spawned
+        Ready,      // each of them counts
+        Completed,  // it has ended, each of its processes with 0
+    };
+    std::string name;
+    Until until = Until::Ready;
+    bool operator==(const Dependency&) const = default;
+};
+
+struct ByteSize {
+    std::string written{};         // "200M"; empty: it was given as a number
+    unsigned long long bytes = 0;  // 0: none was given
+    bool operator==(const ByteSize&) const = default;
+};
+
 // Environment in the order written; a later value of a name wins.
 using EnvList = std::vector<std::pair<std::string, std::string>>;
 
@@ -110,6 +146,15 @@ struct WatcherConfig {
     double graceful_timeout = 30;
     bool kill_tree = true;
     bool send_hup = false;
+    ReadyConfig ready;
+    double ready_timeout = 30;
+    ReloadMode reload_mode = ReloadMode::Graceful;
+    std::optional<int> max_surge;  // nullopt: all new processes are started before an old one is stopped
+    int max_unavailable = 0;
+    std::vector<Dependency> depends_on;
+    bool critical = false;
+    ByteSize memory_soft;
+    ByteSize memory_max;
     int priority = 0;
     bool use_sockets = false;
     std::string stdin_socket;  // empty: none; else the name of a socket that becomes fd 0

@@ -38,6 +38,12 @@ std::string_view file_words(ValueType type) {
             return "an integer, \"unlimited\" or [soft, hard]";
         case ValueType::Hooks:
             return "a table of hooks, each \"library.so:function\" or {exec = \"command\"}";
+        case ValueType::Ready:
+            return "\"spawned\", \"notify\" or a table with one of log, tcp, http and exec";
+        case ValueType::Depends:
+            return "an array of names or a table {name = \"started\", \"ready\" or \"completed\"}";
+        case ValueType::Size:
+            return "a size like \"200M\" or a number of bytes";
         case ValueType::Strings:
             return "an array of strings";
         case ValueType::Table:
@@ -201,6 +207,15 @@ Error wire_error(const Fault& fault, const Json& value) {
         case ValueType::Hooks:
         case ValueType::Table:
             words = " isn't a valid object";
+            break;
+        case ValueType::Ready:
+            words = " isn't a valid readiness";
+            break;
+        case ValueType::Depends:
+            words = " isn't a list or object";
+            break;
+        case ValueType::Size:
+            words = " isn't a size";
             break;
         case ValueType::Strings:
             words = " isn't a list";

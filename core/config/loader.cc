@@ -49,6 +49,7 @@ Loaded Loader::run() {
         add_implied_plugins();
         const ExpectStreamClasses expected(expects_stream_classes_);
         each_named("watcher", [this](const Entry& s, const std::string& name) { read_watcher(s, name); });
+        check_depends();
         warn_of_idle_groups();
         if (out_.config.watchers.empty() && out_.errors.empty()) warning({}, "there is no [watcher.NAME]");
     }

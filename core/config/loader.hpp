@@ -77,6 +77,7 @@ class Loader {
     void read_watcher(const Entry& section, const std::string& name);
     void check_watcher_section(const WatcherConfig& watcher, const Entry& section, const std::string& name,
                                const Failed& failed);
+    void check_depends();
     EnvList merged_env(const WatcherConfig& watcher, const Entry* own) const;
 
     // `option` with $(circus.env.NAME) filled in, and a text that became a number made one.

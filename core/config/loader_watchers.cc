@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "config/dependencies.hpp"
 #include "config/loader.hpp"
 
 namespace circus::config {
@@ -12,7 +13,7 @@ namespace {
 // What is substituted for each worker at its spawn, and only looked over at load.
 bool is_late(std::string_view option) {
     return option == "cmd" || option == "args" || option == "shell_args" || option == "env" ||
-           option == "stop_command";
+           option == "stop_command" || option == "ready";
 }
 
 // `table`'s order for variables that a JSON object has sorted.
@@ -184,7 +185,8 @@ void Loader::check_watcher_section(const WatcherConfig& watcher, const Entry& se
     };
     for (const auto& option : section.entries) {
         if (is_late(option.key))
-            check_late_names(option, option.key == "stop_command" ? known_to_stop : known, name);
+            check_late_names(
+                option, option.key == "stop_command" || option.key == "ready" ? known_to_stop : known, name);
         if (option.key != "hooks") continue;
         for (const auto& hook : option.entries)
             if (hook.is_table) check_late_names(hook, known_to_stop, cat(name, ".hooks"));
@@ -194,6 +196,20 @@ void Loader::check_watcher_section(const WatcherConfig& watcher, const Entry& se
         if (find_socket(socket))
             warning(section.at, cat("[", name, "] names $(circus.sockets.", socket,
                                     ") but does not inherit it; write use_sockets = true"));
+}
+
+// Once all of them are known.
+void Loader::check_depends() {
+    const Entry* const sections = sources_.document.find("watcher");
+    for (const auto& fault : check_dependencies(out_.config.watchers)) {
+        const WatcherConfig& watcher = out_.config.watchers[fault.watcher];
+        const Entry* const section = sections ? sections->find(watcher.name) : nullptr;
+        if (!section) continue;
+        Fault wrong = bad_value("depends_on", fault.text);
+        if (const Entry* const option = section->find("depends_on"); option && option->is_table)
+            wrong.sub_key = fault.on;
+        report_in(wrong, *section, cat("watcher.", toml_name(watcher.name)), {});
+    }
 }
 
 Entry Loader::substituted(const Entry& option, ValueType type, const std::string& section) {

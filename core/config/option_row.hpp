@@ -55,6 +55,12 @@ Faults check_stream(std::string_view key, const StreamConfig& stream);
 Faults parse_hooks(std::map<model::HookPoint, HookConfig>& target, const Json& value, std::string_view key);
 Faults parse_hook(std::map<model::HookPoint, HookConfig>& target, std::string_view name, const Json& value);
 
+// `ready`; and what is wrong with its target, as far as that is known before a worker's values are filled in.
+Row<WatcherConfig> ready_row();
+std::optional<Fault> check_ready(const WatcherConfig& config);
+Row<WatcherConfig> depends_row();
+Row<WatcherConfig> size_row(std::string_view name, ByteSize WatcherConfig::*field, std::string_view doc);
+
 // Rules between the options of one watcher; none of them needs more than the watcher.
 Faults check_options(const WatcherConfig& config);
 

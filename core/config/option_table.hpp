@@ -36,6 +36,9 @@ enum class ValueType {
     Stream,
     Rlimit,
     Hooks,
+    Ready,
+    Depends,
+    Size,
     Strings,
     Table
 };

@@ -161,7 +161,8 @@ Lookup worker_lookup(const WatcherConfig& config, int wid, const SocketFd& socke
         }
         const auto* row = find_watcher_row(name);
         if (!row || row->info.type == ValueType::Env || row->info.type == ValueType::Stream ||
-            row->info.type == ValueType::Rlimit || row->info.type == ValueType::Hooks)
+            row->info.type == ValueType::Rlimit || row->info.type == ValueType::Hooks ||
+            row->info.type == ValueType::Ready || row->info.type == ValueType::Depends)
             return std::nullopt;
         return py_str(row->get(config));
     };

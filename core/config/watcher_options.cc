@@ -8,7 +8,6 @@
 
 #include "base/text.hpp"
 #include "config/option_row_impl.hpp"
-#include "config/virtual_env.hpp"
 
 namespace circus::config {
 namespace {
@@ -190,9 +189,9 @@ Row<WatcherConfig> hooks_row() {
 }
 
 Row<WatcherConfig> optional_int_row(std::string_view name, std::optional<int> WatcherConfig::*field,
-                                    Range range, std::string_view doc) {
+                                    Range range, std::string_view doc, Effect effect = Effect::Respawn) {
     return make_row(
-        name, ValueType::Integer, field, Effect::Respawn, doc,
+        name, ValueType::Integer, field, effect, doc,
         [range](const Json& value, std::string_view key, std::optional<int>* out) {
             long long number = 0;
             auto fault = read_int(value, key, range, &number);
@@ -271,6 +270,36 @@ std::vector<Row<W>> make_watcher_rows() {
                    "seconds between the stop signal and SIGKILL"),
         boolean_row("kill_tree", &W::kill_tree, Live, "a stopped process leaves no descendants"),
         boolean_row("send_hup", &W::send_hup, Live, "reload is a SIGHUP to each process"),
+        ready_row(),
+        number_row("ready_timeout", &W::ready_timeout, 0, Live,
+                   "seconds; a process that is not ready by then is stopped and replaced after a pause"),
+        choice_row<W, ReloadMode>(
+            "reload_mode", &W::reload_mode,
+            {{"graceful", ReloadMode::Graceful},
+             {"sequential", ReloadMode::Sequential},
+             {"terminate", ReloadMode::Terminate},
+             {"hup", ReloadMode::Hup}},
+            "what reload does with no option: graceful (new processes first), sequential "
+            "(one stopped, one started), terminate (all stopped, then started), hup (a "
+            "SIGHUP to each)",
+            Live),
+        optional_int_row("max_surge", &W::max_surge, kCount,
+                         "how many processes more than numprocesses a graceful reload may run at a time; "
+                         "without it: all new ones beside all old ones",
+                         Live),
+        integer_row("max_unavailable", &W::max_unavailable, kCount, Live,
+                    "with max_surge: how many processes a graceful reload may stop before their replacement "
+                    "is ready"),
+        depends_row(),
+        boolean_row("critical", &W::critical, Live,
+                    "when it has ended for good by itself, circusd stops everything and exits with its code, "
+                    "128 + the number of a signal"),
+        size_row("memory_soft", &W::memory_soft,
+                 "a process that uses more resident memory, descendants included, is replaced gracefully: a "
+                 "size like \"200M\""),
+        size_row("memory_max", &W::memory_max,
+                 "a process that uses more resident memory, descendants included, is killed: a size like "
+                 "\"300M\""),
         integer_row("priority", &W::priority, {INT_MIN, INT_MAX}, Live,
                     "higher starts earlier and stops later"),
         boolean_row("use_sockets", &W::use_sockets, Respawn, "the processes inherit the sockets"),
@@ -294,8 +323,7 @@ const std::vector<Row<WatcherConfig>>& watcher_rows() {
 }
 
 const std::vector<std::string_view>& unavailable_watcher_options() {
-    static const std::vector<std::string_view> names{"ready",       "ready_timeout", "depends_on", "critical",
-                                                     "memory_soft", "memory_max",    "reload_mode"};
+    static const std::vector<std::string_view> names;
     return names;
 }
 
@@ -325,50 +353,6 @@ std::vector<std::string> rlimit_options() {
     std::vector<std::string> names;
     for (const auto& limit : kLimits) names.push_back(cat(kRlimitPrefix, limit.name));
     return names;
-}
-
-Faults check_options(const WatcherConfig& config) {
-    Faults found;
-    if (!config.shell) {
-        const auto words = split_words(config.cmd);
-        if (!words) found.push_back(bad_value("cmd", words.error().text));
-        if (words && (words->empty() || words->front().empty()))
-            found.push_back(bad_value("cmd", "names no program"));
-    } else if (trim(config.cmd).empty()) {
-        found.push_back(bad_value("cmd", "names no program"));
-    }
-    if (!config.stop_command.empty() && !config.shell) {
-        const auto words = split_words(config.stop_command);
-        if (!words) found.push_back(bad_value("stop_command", words.error().text));
-        if (words && (words->empty() || words->front().empty()))
-            found.push_back(bad_value("stop_command", "names no program"));
-    }
-    for (const auto& [point, hook] : config.hooks) {
-        if (hook.command.empty() || config.shell) continue;
-        const auto words = split_words(hook.command);
-        if (words && !words->empty() && !words->front().empty()) continue;
-        Fault fault = bad_value("hooks", words ? "names no program" : words.error().text);
-        fault.sub_key = to_string(point);
-        fault.inner = "exec";
-        found.push_back(std::move(fault));
-    }
-    if (config.on_demand && !config.use_sockets && config.stdin_socket.empty())
-        found.push_back(
-            bad_value("on_demand", "it uses no socket; write use_sockets = true or stdin_socket"));
-    if (!config.virtualenv.empty())
-        if (const auto env = find_virtual_env(config.virtualenv, config.virtualenv_py_ver); !env)
-            found.push_back(bad_value("virtualenv", env.error().text));
-    if (config.singleton && config.numprocesses > 1) {
-        Fault fault = bad_value("numprocesses", "a singleton watcher has a single process");
-        fault.wire = "Singleton watcher has a single process";
-        fault.wire_code = 5;
-        found.push_back(std::move(fault));
-    }
-    for (const auto& [key, stream] : {std::pair("stdout_stream", &config.stdout_stream),
-                                      std::pair("stderr_stream", &config.stderr_stream)})
-        if (*stream)
-            for (auto& fault : check_stream(key, **stream)) found.push_back(std::move(fault));
-    return found;
 }
 
 }  // namespace circus::config

@@ -114,8 +114,11 @@ Status check_watcher(const WatcherConfig& config) {
 Json watcher_options_to_json(const WatcherConfig& config, const std::string& daemon_directory) {
     // Shown only when they were set: Circus's answer does not have them.
     static constexpr std::array kExtras = std::to_array<std::string_view>(
-        {"umask", "nice", "oom_score_adj", "no_new_privs", "min_uptime", "max_backoff", "kill_tree",
-         "stop_command", "copy_path", "virtualenv", "virtualenv_py_ver"});
+        {"umask",         "nice",        "oom_score_adj",     "no_new_privs",
+         "min_uptime",    "max_backoff", "kill_tree",         "stop_command",
+         "copy_path",     "virtualenv",  "virtualenv_py_ver", "ready",
+         "ready_timeout", "reload_mode", "max_surge",         "max_unavailable",
+         "depends_on",    "critical",    "memory_soft",       "memory_max"});
     static constexpr std::array<std::string_view, 3> kHidden{"autostart", "stdin_socket", "hooks"};
     static const WatcherConfig kDefaults;
 

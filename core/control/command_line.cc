@@ -135,6 +135,11 @@ class Parser {
             value = std::move(*given);
         }
         out_.switches.emplace_back(*known, std::move(value));
+        if (known->second.empty()) return Ok{};
+        auto second = take_value(name);
+        if (!second) return fail(Exit::Usage, cat("option --", name, " needs two values: ", known->value));
+        out_.switches.emplace_back(Switch{.name = known->second, .doc = {}, .value = known->value},
+                                   std::move(*second));
         return Ok{};
     }
 

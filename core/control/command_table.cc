@@ -245,16 +245,38 @@ const std::vector<Command>& table() {
         {.name = "reload",
          .summary = "replace the processes of one watcher or of all",
          .help =
-             "Starts as many new processes as there are old ones, then stops the old ones, so that there is "
-             "always somebody to serve. A watcher with send_hup gets a SIGHUP instead.",
+             "Starts new processes, waits until each is ready (option `ready`), then stops the old ones, so "
+             "that "
+             "there is always somebody to serve; a watcher's reload_mode, max_surge and max_unavailable say "
+             "how. Where a new one is not ready in time or ends before, the old ones stay, and the answer is "
+             "an "
+             "error. A watcher with send_hup gets a SIGHUP instead.",
          .answer = "with name and waiting `info`: `stopped`, `started` and `kept`, lists of pids",
-         .properties = {{"name", Type::Text}, {"graceful", Type::Flag}, {"sequential", Type::Flag}},
+         .properties = {{"name", Type::Text},
+                        {"graceful", Type::Flag},
+                        {"sequential", Type::Flag},
+                        {"max_surge", Type::Integer},
+                        {"max_unavailable", Type::Integer},
+                        {"canary", Type::Integer},
+                        {"canary_seconds", Type::Seconds}},
          .arguments = {{"name", Kind::Text, false}},
          .switches = {{.name = "terminate",
                        .doc = "stop the old processes first, then start new ones",
                        .property = "graceful",
                        .sets = false},
-                      {.name = "sequential", .doc = "stop and start one process after the other"}},
+                      {.name = "sequential", .doc = "stop and start one process after the other"},
+                      {.name = "max_surge",
+                       .doc = "how many processes more than numprocesses there may be at a time",
+                       .value = "N"},
+                      {.name = "max_unavailable",
+                       .doc = "how many may be stopped before their replacement is ready",
+                       .value = "N"},
+                      {.name = "canary",
+                       .doc =
+                           "start N new ones first and watch them for SECONDS: if one ends or is not ready, "
+                           "they go and the old ones stay",
+                       .value = "N SECONDS",
+                       .second = "canary_seconds"}},
          .waitable = true,
          .changes = true,
          .while_stopping = false,

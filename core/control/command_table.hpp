@@ -53,8 +53,9 @@ struct Switch {
     std::string_view doc;
     std::string_view value = {};  // what stands for its value in the help; empty: it takes none
     std::string_view property = {};
-    bool sets = true;  // what a switch without a value sets its property to
-    char letter = 0;   // -o for --output; 0: none
+    bool sets = true;              // what a switch without a value sets its property to
+    char letter = 0;               // -o for --output; 0: none
+    std::string_view second = {};  // the property of a second value behind the first; empty: it takes one
 };
 
 struct Command {

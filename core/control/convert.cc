@@ -43,11 +43,24 @@ Result<Json> to_environment(const std::string& key, const std::string& text) {
 }
 
 // A text, or a table written as JSON.
-Result<Json> to_hook(const std::string& key, const std::string& text) {
+Result<Json> to_text_or_table(const std::string& key, const std::string& text, const char* forms) {
     if (!text.starts_with('{')) return Json(text);
     Json table = Json::parse(text, nullptr, false);
     if (!table.is_discarded()) return table;
-    return not_a(key, R"(a hook like "lib.so:function" or {"exec": "command"})", text);
+    return not_a(key, forms, text);
+}
+
+Result<Json> to_hook(const std::string& key, const std::string& text) {
+    return to_text_or_table(key, text, R"(a hook like "lib.so:function" or {"exec": "command"})");
+}
+
+// Names with commas between them, or a table written as JSON.
+Result<Json> to_names_or_table(const std::string& key, const std::string& text) {
+    if (text.starts_with('{')) return to_text_or_table(key, text, R"(a table like {"db": "ready"})");
+    Json names = Json::array();
+    for (const auto& name : split(text, ','))
+        if (!trim(name).empty()) names.push_back(std::string(trim(name)));
+    return names;
 }
 
 Result<Json> by_type(const std::string& key, ValueType type, const std::string& text) {
@@ -66,6 +79,10 @@ Result<Json> by_type(const std::string& key, ValueType type, const std::string& 
             return to_environment(key, text);
         case ValueType::Hooks:
             return to_hook(key, text);
+        case ValueType::Depends:
+            return to_names_or_table(key, text);
+        case ValueType::Ready:
+            return to_text_or_table(key, text, R"("spawned", "notify" or a table like {"exec": "command"})");
         default:
             return Json(text);
     }

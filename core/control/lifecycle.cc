@@ -1,9 +1,9 @@
 // start, stop, restart, reload, quit: of one watcher, of those a pattern names, or of all.
 #include <nlohmann/json.hpp>
 
+#include "base/pattern.hpp"
 #include "base/text.hpp"
 #include "control/handlers.hpp"
-#include "control/pattern.hpp"
 #include "control/properties.hpp"
 #include "control/python_text.hpp"
 
@@ -111,15 +111,47 @@ ReloadKind kind_of(const Json& properties) {
     return flag_of(properties, "sequential") ? ReloadKind::Sequential : ReloadKind::AsConfigured;
 }
 
+// A number of processes; nothing: none was given.
+Result<std::optional<int>> count_of(const Json& properties, const char* name) {
+    if (!has(properties, name)) return std::optional<int>();
+    const auto count = integer_of(properties, name);
+    if (!count || *count < 0 || *count > kMaxProcesses)
+        return Error{cat(py_repr(name), " isn't a number of processes"), static_cast<int>(Errno::Message)};
+    return std::optional(static_cast<int>(*count));
+}
+
+Result<supervise::ReloadRequest> request_of(const Json& properties) {
+    supervise::ReloadRequest request(kind_of(properties));
+    const auto surge = count_of(properties, "max_surge");
+    if (!surge) return surge.error();
+    const auto unavailable = count_of(properties, "max_unavailable");
+    if (!unavailable) return unavailable.error();
+    const auto canary = count_of(properties, "canary");
+    if (!canary) return canary.error();
+    request.max_surge = *surge;
+    request.max_unavailable = *unavailable;
+    request.canary = canary->value_or(0);
+    if (has(properties, "canary_seconds")) {
+        if (request.canary == 0)
+            return Error{"'canary_seconds' needs 'canary'", static_cast<int>(Errno::Message)};
+        request.canary_watch = from_seconds(seconds_of(properties, "canary_seconds").value_or(0));
+    } else if (request.canary > 0) {
+        return Error{"'canary' needs 'canary_seconds': for how long the first ones are watched",
+                     static_cast<int>(Errno::Message)};
+    }
+    return request;
+}
+
 void reload(Context& context, const Json& properties, const Reply& reply) {
-    const ReloadKind kind = kind_of(properties);
+    const auto request = request_of(properties);
+    if (!request) return reply.error(request.error());
     if (!has(properties, "name")) {
-        context.arbiter.reload_all(context.arbiter.watchers(), kind, reply.at_end());
+        context.arbiter.reload_all(context.arbiter.watchers(), *request, reply.at_end());
         return reply.began();
     }
     Watcher* watcher = find_watcher(context, properties, reply);
     if (!watcher) return;
-    context.arbiter.reload(*watcher, kind, reply.at_end(replaced));
+    context.arbiter.reload(*watcher, *request, reply.at_end(replaced));
     reply.began();
 }
 

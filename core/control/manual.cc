@@ -61,6 +61,12 @@ std::string_view type_name(ValueType type) {
         case ValueType::Hooks:
         case ValueType::Table:
             return "table";
+        case ValueType::Ready:
+            return "string or table";
+        case ValueType::Depends:
+            return "array of strings or table";
+        case ValueType::Size:
+            return "size: an integer of bytes or a string like `\"200M\"`";
         case ValueType::Strings:
             return "array of strings";
         case ValueType::Rlimit:

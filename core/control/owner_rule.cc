@@ -42,7 +42,8 @@ bool opens_nothing(const Json& stream_class) {
 
 // Whether circusd would do something for the watcher that its user may not.
 bool asks_for_rights(const std::string& key, const Json& value) {
-    static constexpr std::array<std::string_view, 4> kKeys{"gid", "nice", "oom_score_adj", "hooks"};
+    static constexpr std::array<std::string_view, 6> kKeys{"gid",   "nice",  "oom_score_adj",
+                                                           "hooks", "ready", "critical"};
     if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) return true;
     if (key.starts_with("rlimit_") || key.starts_with("hooks.")) return true;
     for (const std::string_view stream : {"stdout_stream", "stderr_stream"}) {
@@ -66,7 +67,7 @@ bool needs_no_new_process(const std::string& key) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return r.name == key; });
     if (row == rows.end()) return key.find('.') == std::string::npos && !key.starts_with("rlimit_");
     return (row->effect == Effect::Live || row->effect == Effect::Count) && key != "stop_command" &&
-           key != "hooks";
+           key != "hooks" && key != "ready" && key != "critical";
 }
 
 }  // namespace

@@ -40,6 +40,14 @@ void list(Context& context, const Json& properties, const Reply& reply) {
     reply.ok_text(text += "]}");
 }
 
+// Circus's answer, and how many of its processes are ready where the watcher says what that means.
+Json status_of(const Watcher& watcher) {
+    Json fields = {{"status", to_string(watcher.status())}};
+    if (watcher.config().ready.kind != config::ReadyConfig::Kind::Spawned)
+        fields["ready"] = watcher.ready_count();
+    return fields;
+}
+
 void status(Context& context, const Json& properties, const Reply& reply) {
     if (!has(properties, "name")) {
         Json statuses = Json::object();
@@ -47,8 +55,7 @@ void status(Context& context, const Json& properties, const Reply& reply) {
             statuses[watcher->name()] = to_string(watcher->status());
         return reply.ok({{"statuses", std::move(statuses)}});
     }
-    if (const Watcher* watcher = find_watcher(context, properties, reply))
-        reply.ok({{"status", to_string(watcher->status())}});
+    if (const Watcher* watcher = find_watcher(context, properties, reply)) reply.ok(status_of(*watcher));
 }
 
 void numwatchers(Context& context, const Json&, const Reply& reply) {

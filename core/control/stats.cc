@@ -20,11 +20,14 @@ using supervise::Watcher;
 // A look takes some 30 us, so that a portion is below a millisecond.
 constexpr std::size_t kLooksInAPortion = 25;
 
-Json info_of(Context& context, const Process& process) {
+Json info_of(Context& context, const Watcher& watcher, const Process& process) {
     auto info = context.looks.look(process.pid, context.clock.now(), context.clock.wall(), true);
     if (!info) return stats::kVanished;
     (*info)["started"] = process.started_wall;
     (*info)["wid"] = process.wid;
+    if (std::string why = watcher.trouble_of(process.wid); !why.empty())
+        (*info)["last_trouble"] = std::move(why);
+    if (process.ready.kind != config::ReadyConfig::Kind::Spawned) (*info)["ready"] = !process.awaited;
     (*info)["age"] = to_seconds(context.clock.now() - process.started);
     return std::move(*info);
 }
@@ -80,7 +83,7 @@ class Looks {
         const Watcher* watcher = context_.arbiter.find(subject.watcher);
         const Process* process = watcher ? watcher->find_child(subject.id) : nullptr;
         infos(subject.watcher)[std::to_string(subject.pid)] =
-            process ? info_of(context_, *process) : Json(stats::kVanished);
+            process ? info_of(context_, *watcher, *process) : Json(stats::kVanished);
     }
 
     Context& context_;
@@ -118,7 +121,7 @@ void stats_command(Context& context, const Json& properties, const Reply& reply)
     const auto pid = to_integer(asked);
     for (const Process* process : watcher->active()) {
         if (!pid || process->pid != *pid) continue;
-        const Json info = info_of(context, *process);
+        const Json info = info_of(context, *watcher, *process);
         if (!extended) return reply.ok({{"process", asked}, {"info", info}});
         return watcher->extend({{std::to_string(process->pid), info}}, [reply, asked](Json infos) {
             reply.ok({{"process", asked}, {"info", std::move(*infos.begin())}});

@@ -149,13 +149,14 @@ struct PhaseFacts {
     bool ran = false;    // every slot ran
     bool pause_over = false;
     bool processes = false;  // there is one
+    bool held = false;       // what it depends on is not there yet
     bool finishing = false;  // output of processes that are gone is still read
 };
 
 // What the facts bring about; answers of hooks and a hurry come by themselves.
 constexpr std::optional<PhaseEvent> due_event(Phase phase, const PhaseFacts& facts) {
     if (phase == Phase::Closed)
-        return facts.up && !facts.drain ? std::optional(PhaseEvent::Up) : std::nullopt;
+        return facts.up && !facts.drain && !facts.held ? std::optional(PhaseEvent::Up) : std::nullopt;
     if (phase == Phase::Ending) {
         const bool gone = !facts.processes && (facts.up || !facts.finishing);
         return gone ? std::optional(PhaseEvent::Gone) : std::nullopt;

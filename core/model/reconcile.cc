@@ -23,6 +23,7 @@ class Reconciliation {
     Plan run() {
         survey();
         if (view_.up) {
+            look_at_canary();
             spawn();
             retire_outdated();
         } else if (view_.armed) {
@@ -62,6 +63,7 @@ class Reconciliation {
                 continue;
             }
             if (ends) continue;
+            if (p.ready_by && is_late(i)) continue;
             outdated_[i] = p.outdated;
             if (!p.outdated && p.expires) {
                 if (*p.expires <= now_) {
@@ -75,6 +77,18 @@ class Reconciliation {
         }
     }
 
+    // One that is late goes, and what it was to replace stays: whoever carries this out says so first.
+    bool is_late(std::size_t i) {
+        const ProcessView& p = view_.processes[i];
+        if (*p.ready_by > now_) {
+            look_at(*p.ready_by);
+            return false;
+        }
+        plan_.late.push_back(i);
+        plan_.stop.push_back(i);
+        return true;
+    }
+
     // Only once nothing of it is left: what still ends may yet accept what is there, and would do so beside
     // the new processes.
     void await() {
@@ -83,6 +97,24 @@ class Reconciliation {
             look_at(view_.await_not_before);
         else
             plan_.await = true;
+    }
+
+    // While it is on, nothing but the canaries is started beside the old ones, and nothing is stopped.
+    void look_at_canary() {
+        const int count = std::min(view_.canary.count, view_.numprocesses);
+        if (count == 0 || view_.drain) return;
+        canary_ = count;
+        for (Wid wid = 1; wid <= count; ++wid)
+            if (!counts(current_[slot(wid)])) return;
+        if (!view_.canary.since) {
+            plan_.canary_begins = true;
+            look_at(now_ + view_.canary.watch);
+        } else if (*view_.canary.since + view_.canary.watch > now_) {
+            look_at(*view_.canary.since + view_.canary.watch);
+        } else {
+            plan_.canary_passed = true;
+            canary_ = 0;
+        }
     }
 
     void spawn() {
@@ -113,9 +145,18 @@ class Reconciliation {
     }
 
     bool replaces_outdated(Wid wid) {
-        if (view_.replacement != Replacement::NewFirst) return false;
+        if (canary_ > 0 ? wid > canary_ : view_.replacement == Replacement::OneByOne) return false;
         build_index();
-        return has_outdated_[slot(wid)] && !has_other_[slot(wid)];
+        if (!has_outdated_[slot(wid)] || has_other_[slot(wid)]) return false;
+        return canary_ > 0 || view_.replacement != Replacement::Rolling || has_room();
+    }
+
+    // Whatever is not gone yet takes room, and so does what fills an empty slot.
+    bool has_room() const {
+        std::size_t there = plan_.spawn.size();
+        for (const ProcessView& p : view_.processes)
+            if (wanted_wid(p.wid)) ++there;
+        return there < current_.size() + static_cast<std::size_t>(std::max(0, view_.rollout.surge));
     }
 
     void build_index() {
@@ -140,22 +181,20 @@ class Reconciliation {
         return at < view_.slots.size() && view_.slots[at].wid == wid ? &view_.slots[at] : nullptr;
     }
 
-    bool is_running(std::size_t i) const {
+    bool counts(std::size_t i) const {
         return i != kNone && view_.processes[i].state == ProcessState::Running &&
                !view_.processes[i].unproven;
     }
 
     void retire_outdated() {
-        if (view_.drain) return;
-        if (view_.replacement == Replacement::OneByOne) {
-            retire_next();
-            return;
-        }
+        if (view_.drain || !plan_.late.empty() || canary_ > 0) return;
+        if (view_.replacement == Replacement::OneByOne) return retire_next();
+        if (view_.replacement == Replacement::Rolling) return retire_some();
         if (view_.reloading &&
-            !std::all_of(current_.begin(), current_.end(), [this](std::size_t i) { return is_running(i); }))
+            !std::all_of(current_.begin(), current_.end(), [this](std::size_t i) { return counts(i); }))
             return;
         for (std::size_t i = 0; i < view_.processes.size(); ++i)
-            if (outdated_[i] && is_running(current_[slot(view_.processes[i].wid)])) plan_.stop.push_back(i);
+            if (outdated_[i] && counts(current_[slot(view_.processes[i].wid)])) plan_.stop.push_back(i);
     }
 
     // The oldest outdated process, once every other slot is current and nothing is on its way out.
@@ -174,9 +213,40 @@ class Reconciliation {
         plan_.stop.push_back(oldest);
     }
 
+    // Those whose replacement counts; and, oldest first, as many without one as may be missing.
+    void retire_some() {
+        std::vector<std::size_t> alone;
+        int missing = 0;
+        for (std::size_t s = 0; s < current_.size(); ++s) {
+            const SlotView* row = find_slot(static_cast<Wid>(s + 1));
+            if (!counts(current_[s]) && !(row && row->spent)) ++missing;
+        }
+        for (std::size_t i = 0; i < view_.processes.size(); ++i) {
+            if (!outdated_[i]) continue;
+            const std::size_t replacement = current_[slot(view_.processes[i].wid)];
+            if (counts(replacement)) {
+                plan_.stop.push_back(i);
+                continue;
+            }
+            if (counts(i)) --missing;
+            if (replacement == kNone) alone.push_back(i);
+        }
+        std::sort(alone.begin(), alone.end(), [this](std::size_t a, std::size_t b) {
+            return view_.processes[a].started < view_.processes[b].started;
+        });
+        for (const std::size_t i : alone) {
+            const Wid wid = view_.processes[i].wid;
+            if (std::find(plan_.spawn.begin(), plan_.spawn.end(), wid) != plan_.spawn.end()) continue;
+            if (counts(i) && missing >= view_.rollout.unavailable) continue;
+            if (counts(i)) ++missing;
+            plan_.stop.push_back(i);
+        }
+    }
+
     const WatcherView& view_;
     const TimePoint now_;
     Plan plan_;
+    int canary_ = 0;
     std::vector<std::size_t> current_;  // by slot: index of its current process
     std::vector<bool> occupied_;        // by slot: any process, whatever its state
     std::vector<bool> outdated_;        // by process

@@ -26,9 +26,10 @@ struct ProcessView {
     TimePoint started{};
     TimePoint grace_over{};              // of a Stopping one
     std::optional<TimePoint> expires{};  // max_age, drawn once per process
-    bool unproven = false;               // its after_spawn is asked: it takes nobody's place yet
-    std::optional<TimePoint> lingers{};  // one that is too many: not stopped before this …
-    TimePoint lingers_look{};            // … and looked at then
+    bool unproven = false;  // not ready, or its after_spawn is asked: it takes nobody's place yet
+    std::optional<TimePoint> lingers{};   // one that is too many: not stopped before this …
+    TimePoint lingers_look{};             // … and looked at then
+    std::optional<TimePoint> ready_by{};  // when it must have become ready; nothing: it is, or never will be
 };
 
 struct SlotView {
@@ -41,6 +42,19 @@ struct SlotView {
 enum class Replacement {
     NewFirst,  // all replacements run before the first outdated process is stopped
     OneByOne,  // stop one, start its replacement, then the next
+    Rolling,   // a few at a time, as `rollout` says: stop an old one when its replacement counts
+};
+
+struct Rollout {
+    int surge = 1;        // how many processes more than numprocesses there may be at a time
+    int unavailable = 0;  // how many slots may be without a process that counts
+};
+
+// The first replacements of a reload, which are watched for a while before anything else of it is done.
+struct Canary {
+    int count = 0;  // 0: none, or it is over
+    Duration watch{};
+    std::optional<TimePoint> since{};  // when all of them counted
 };
 
 struct WatcherView {
@@ -53,6 +67,8 @@ struct WatcherView {
     TimePoint await_not_before{};  // on_demand's back-off
     int numprocesses = 0;
     Replacement replacement = Replacement::NewFirst;
+    Rollout rollout{};
+    Canary canary{};
     bool reloading = false;  // outdated processes wait until all slots are current; else slot by slot
     Duration warmup{};       // between two spawns
     std::optional<TimePoint> last_spawn{};
@@ -65,6 +81,9 @@ struct Plan {
     std::vector<std::size_t> stop;          // indices into processes: Event::Stop
     std::vector<std::size_t> kill;          // Event::GraceOver
     std::vector<std::size_t> expired;       // became outdated by age
+    std::vector<std::size_t> late;          // of `stop`: not ready in time
+    bool canary_begins = false;             // all of them count: they are watched from now on
+    bool canary_passed = false;             // they were watched long enough
     bool await = false;                     // its sockets are to be watched now
     std::optional<TimePoint> look_again{};  // nothing changes before this by time alone
 };

@@ -32,6 +32,10 @@ void Pipe::read_rest(std::span<char> scratch) {
 }
 
 void Pipe::take(std::string_view bytes) {
+    if (watch_ && watch_->take(bytes)) {
+        watch_.reset();
+        found_ = true;
+    }
     const void* newline = memrchr(bytes.data(), '\n', bytes.size());
     if (newline) {
         const auto whole = static_cast<std::size_t>(static_cast<const char*>(newline) - bytes.data()) + 1;

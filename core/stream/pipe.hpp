@@ -2,12 +2,15 @@
 // read; whole lines go to the sink in as large pieces as the pipe gives.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 
 #include "base/unique_fd.hpp"
 #include "stream/line_prefix.hpp"
+#include "stream/line_watch.hpp"
 #include "stream/sink.hpp"
 
 namespace circus::stream {
@@ -36,6 +39,10 @@ class Pipe {
     // Hands on the unfinished line. After the last read.
     void flush();
 
+    // Looks at each line until one matches; then found() is true, once.
+    void watch(LineWatch line_watch) { watch_.emplace(std::move(line_watch)); }
+    bool found() { return std::exchange(found_, false); }
+
     // Gets what the sink gets, as long as it is ready: nobody waits for it.
     Sink* copy = nullptr;
 
@@ -54,6 +61,8 @@ class Pipe {
     Sink& sink_;
     LinePrefix prefix_;
     const bool drops_;
+    std::optional<LineWatch> watch_;
+    bool found_ = false;
     std::string partial_;
     std::string prefixed_;  // kept for its capacity
 };

@@ -59,6 +59,9 @@ void Pump::post(Command command) {
 void Pump::add(PipeId id, UniqueFd read_end, SinkRequest request) {
     post({.kind = Command::Kind::Add, .id = id, .fd = std::move(read_end), .request = std::move(request)});
 }
+void Pump::watch(PipeId id, Pattern pattern) {
+    post({.kind = Command::Kind::Watch, .id = id, .pattern = std::move(pattern)});
+}
 void Pump::start(PipeId id, pid_t pid) {
     post({.kind = Command::Kind::Start, .id = id, .pid = pid});
 }
@@ -189,6 +192,9 @@ void Pump::carry_out(Command& command) {
             pipes_.at(command.id)->copy = copy_;
             break;
         }
+        case Command::Kind::Watch:
+            if (Pipe* pipe = find(command.id)) pipe->watch(LineWatch(std::move(*command.pattern)));
+            break;
         case Command::Kind::Start:
             begin_to_read(command.id, command.pid);
             break;
@@ -264,6 +270,7 @@ void Pump::read(Pipe& pipe) {
     std::size_t bytes = 0;
     const Pipe::Read what = pipe.read(scratch_, bytes);
     round_bytes_ += bytes;
+    if (pipe.found()) events_.found(pipe.id());
     if (what == Pipe::Read::End)
         end(pipe.id());
     else

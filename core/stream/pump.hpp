@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "stream/compressor.hpp"
@@ -35,6 +36,7 @@ class Pump {
     struct Events {
         std::function<void(PipeId)> drained;
         std::function<void(Trouble)> trouble;
+        std::function<void(PipeId)> found;  // the line that was watched for
     };
 
     // Makes the thread; it shares the Pump.
@@ -43,6 +45,7 @@ class Pump {
     // ---- from any thread ----
     // `request.spec.filename` is absolute. `read_end` is non-blocking.
     void add(PipeId id, UniqueFd read_end, SinkRequest request);
+    void watch(PipeId id, Pattern pattern);  // for a line; before start()
     void start(PipeId id, pid_t pid);
     void finish(PipeId id);  // drained(id) follows, also for an id that ended or is unknown
     void discard(PipeId id);
@@ -54,12 +57,13 @@ class Pump {
 
   private:
     struct Command {
-        enum class Kind { Add, Start, Finish, Discard, Reopen, Copy, Stop } kind;
+        enum class Kind { Add, Watch, Start, Finish, Discard, Reopen, Copy, Stop } kind;
         PipeId id = 0;
         pid_t pid = 0;
         UniqueFd fd{};
         SinkRequest request{};
         TimePoint deadline{};
+        std::optional<Pattern> pattern{};
     };
 
     explicit Pump(Events events, int stdout_fd);

@@ -101,13 +101,21 @@ Result<std::shared_ptr<Pump>> Streams::run_pump() {
     auto drained = [this, sender](PipeId id) {
         sender.post([this, id] {
             users_.erase(id);
+            watches_.erase(id);
             if (auto entry = finishing_.extract(id); entry && entry.mapped()) entry.mapped()();
         });
     };
     auto trouble = [this, sender](Trouble told) {
         sender.post([this, told = std::move(told)] { tell(told); });
     };
-    return Pump::run({.drained = std::move(drained), .trouble = std::move(trouble)}, options_->stdout_fd);
+    auto found = [this, sender](PipeId id) {
+        sender.post([this, id] {
+            if (auto entry = watches_.extract(id)) entry.mapped()();
+        });
+    };
+    return Pump::run(
+        {.drained = std::move(drained), .trouble = std::move(trouble), .found = std::move(found)},
+        options_->stdout_fd);
 }
 
 void Streams::tell(Trouble trouble) {
@@ -119,6 +127,12 @@ void Streams::tell(Trouble trouble) {
     if (trouble.begins) troubled_[trouble.key].insert(concerned.begin(), concerned.end());
     trouble.watchers.assign(concerned.begin(), concerned.end());
     if (options_->trouble) options_->trouble(trouble);
+}
+
+void Streams::watch(PipeId id, Pattern pattern, std::function<void()> found) {
+    if (!pump_) return;
+    watches_[id] = std::move(found);
+    pump_->watch(id, std::move(pattern));
 }
 
 void Streams::start(PipeId id, pid_t pid) {
@@ -133,6 +147,7 @@ void Streams::finish(PipeId id, std::function<void()> done) {
 
 void Streams::discard(PipeId id) {
     users_.erase(id);
+    watches_.erase(id);
     if (pump_) pump_->discard(id);
 }
 
@@ -148,6 +163,7 @@ void Streams::copy_to_stdout(bool on) {
 bool Streams::shutdown(Milliseconds limit) {
     is_shut_down_ = true;
     finishing_.clear();
+    watches_.clear();
     const auto pump = std::exchange(pump_, nullptr);
     if (!pump) return true;
     loop_sinks_.prepare_for_the_end();

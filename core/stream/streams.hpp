@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "loop/inbox.hpp"
@@ -56,6 +57,8 @@ class Streams {
 
     // Sinks are shared by everything that writes to the same file; the latest spec's rotation applies.
     Result<Pipe> open(const StreamSpec& spec);
+    // Between the two: `found` is called once, when a line of it matches.
+    void watch(PipeId id, Pattern pattern, std::function<void()> found);
     // The process runs: begin to read. `pid` is for the prefix.
     void start(PipeId id, pid_t pid);
     // The process was reaped: read on to the end of the pipe, 100 ms at the most (a grandchild may hold it),
@@ -96,6 +99,7 @@ class Streams {
 
     std::shared_ptr<StreamsOptions> options_;
     std::unordered_map<PipeId, std::function<void()>> finishing_;
+    std::unordered_map<PipeId, std::function<void()>> watches_;
     std::unordered_map<PipeId, User> users_;                 // of the pipes there are
     std::map<std::string, std::set<std::string>> troubled_;  // by sink, whom it was told of
     std::map<Source, std::shared_ptr<Ring>> rings_;          // shared with their sinks

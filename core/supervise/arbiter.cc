@@ -1,4 +1,4 @@
-// Construction, operations and facts. arbiter_settle.cc drains.
+// Construction and operations. Facts are in arbiter_facts.cc, arbiter_settle.cc drains.
 #include "supervise/arbiter.hpp"
 
 #include <algorithm>
@@ -34,7 +34,10 @@ Arbiter::Arbiter(config::Config config, Ports ports)
              std::move(ports.instance),
              ports.hooks,
              ports.hook_libraries,
-             ports.drain},
+             ports.drain,
+             ports.notify,
+             ports.probes},
+      memory_(ports.worker),
       safety_pass_(ports.clock.now() + from_seconds(config_.circus.check_delay)),
       reconfiguration_(std::make_unique<Reconfiguration>(*this, ports.worker, ports.daemon)) {
     sockets_.on_close([this](int fd) { demand_.closing(fd); });
@@ -50,7 +53,8 @@ Watcher& Arbiter::insert(config::WatcherConfig config, Identity identity) {
         [this](Done done, Result<OpResult> result) {
             finished_.emplace_back(std::move(done), std::move(result));
         },
-        [this](Watcher& self, ChildId id) { owners_[id] = &self; }, [this](Watcher& self) { mark(self); });
+        [this](Watcher& self, ChildId id) { owners_[id] = &self; }, [this](Watcher& self) { mark(self); },
+        [this](const Watcher& self, std::string& why) { return gate(self, why); });
     Watcher& placed = *watcher;
     watchers_[std::move(key)] = std::move(watcher);
     places_[&placed] = next_place_++;
@@ -117,6 +121,7 @@ bool Arbiter::refuse(Done& done) {
 
 void Arbiter::start(Watcher& watcher, Done done) {
     if (refuse(done)) return;
+    start_dependencies(watcher);
     watcher.start(std::move(done));
     mark(watcher);
 }
@@ -138,13 +143,15 @@ void Arbiter::stop(Watcher& watcher, Done done) {
 
 void Arbiter::restart(Watcher& watcher, Done done) {
     if (refuse(done)) return;
+    if (!watcher.is_up()) start_dependencies(watcher);
     watcher.restart(std::move(done));
     mark(watcher);
 }
 
-void Arbiter::reload(Watcher& watcher, ReloadKind kind, Done done) {
+void Arbiter::reload(Watcher& watcher, const ReloadRequest& request, Done done) {
     if (refuse(done)) return;
-    watcher.reload(kind, std::move(done));
+    if (!watcher.is_up()) start_dependencies(watcher);
+    watcher.reload(request, std::move(done));
     mark(watcher);
 }
 
@@ -179,6 +186,8 @@ Status Arbiter::set_options(Watcher& watcher, const std::vector<std::pair<std::s
         respawn = respawn || *effect == config::Effect::Respawn || *effect == config::Effect::Restart;
     }
     if (const Status sound = config::check_watcher(changed); !sound) return sound.error();
+    if (changed.depends_on != watcher.config().depends_on || changed.respawn != watcher.config().respawn)
+        if (const Status sound = check_dependencies_with(changed); !sound) return sound.error();
     if (changed.hooks != watcher.config().hooks)
         if (const Status loaded = HookCalls::load(changed, stack_); !loaded) return loaded.error();
     changed.numprocesses = std::max(0, changed.numprocesses);
@@ -195,6 +204,7 @@ Result<Watcher*> Arbiter::add(config::WatcherConfig config) {
     if (quitting_) return busy("arbiter_stop");
     if (watchers_.contains(to_lower(config.name)))
         return Error{cat(py_repr(config.name), " already exist"), static_cast<int>(Errno::Command)};
+    if (const Status sound = check_dependencies_with(config); !sound) return sound.error();
     if (const Status loaded = HookCalls::load(config, stack_); !loaded) return loaded.error();
     Identity identity = identity_of(config);
     Watcher& watcher = insert(std::move(config), std::move(identity));
@@ -207,6 +217,7 @@ void Arbiter::remove(Watcher& watcher, bool nostop, Done done) {
     const auto at = watchers_.find(to_lower(watcher.name()));
     removed_.push_back(std::move(at->second));
     watchers_.erase(at);
+    release_dependents(watcher);
     // Now, not when its processes are gone: by then another watcher may have the name.
     stack_.streams.forget(watcher.name());
     if (nostop) {
@@ -231,32 +242,24 @@ Arbiter::BatchId Arbiter::open_batch(std::size_t size, Done done) {
     return id;
 }
 
-Done Arbiter::part_of(BatchId batch) {
-    return [this, batch](const Result<OpResult>&) { close_part(batch); };
+Done Arbiter::part_of(BatchId batch, const Watcher& watcher) {
+    return [this, batch, name = watcher.name()](const Result<OpResult>& result) {
+        close_part(batch, result ? std::string() : cat(name, ": ", result.error().text));
+    };
 }
 
-void Arbiter::close_part(BatchId batch) {
+void Arbiter::close_part(BatchId batch, const std::string& failed) {
     const auto at = batches_.find(batch);
-    if (at == batches_.end() || --at->second.open > 0) return;
-    if (at->second.done) finished_.emplace_back(std::move(at->second.done), OpResult{});
-    batches_.erase(at);
-}
-
-// Highest priority first; within one, the order of the configuration.
-std::vector<std::vector<std::string>> Arbiter::by_priority(const std::vector<Watcher*>& watchers) const {
-    std::vector<Watcher*> sorted = watchers;
-    std::sort(sorted.begin(), sorted.end(), [this](const Watcher* a, const Watcher* b) {
-        if (a->config().priority != b->config().priority) return a->config().priority > b->config().priority;
-        return places_.at(a) < places_.at(b);
-    });
-    std::vector<std::vector<std::string>> groups;
-    std::optional<int> priority;
-    for (const Watcher* watcher : sorted) {
-        if (!priority || *priority != watcher->config().priority) groups.emplace_back();
-        priority = watcher->config().priority;
-        groups.back().push_back(to_lower(watcher->name()));
+    if (at == batches_.end()) return;
+    Batch& it = at->second;
+    if (!failed.empty()) it.failed.push_back(failed);
+    if (--it.open > 0) return;
+    if (it.done) {
+        Result<OpResult> result = OpResult{};
+        if (!it.failed.empty()) result = Error{join(it.failed, "\n"), static_cast<int>(Errno::Command)};
+        finished_.emplace_back(std::move(it.done), std::move(result));
     }
-    return groups;
+    batches_.erase(at);
 }
 
 void Arbiter::start_in_order(const std::vector<std::vector<std::string>>& groups, BatchId batch) {
@@ -293,11 +296,11 @@ void Arbiter::restart_all(const std::vector<Watcher*>& watchers, Done done) {
     stops_.push_back(std::move(sequence));
 }
 
-void Arbiter::reload_all(const std::vector<Watcher*>& watchers, ReloadKind kind, Done done) {
+void Arbiter::reload_all(const std::vector<Watcher*>& watchers, const ReloadRequest& request, Done done) {
     if (refuse(done)) return;
     const BatchId batch = open_batch(watchers.size(), std::move(done));
     for (const auto& group : by_priority(watchers))
-        for (const auto& key : group) reload(*find(key), kind, part_of(batch));
+        for (const auto& key : group) reload(*find(key), request, part_of(batch, *find(key)));
 }
 
 void Arbiter::quit(Done done, std::optional<Duration> within) {
@@ -348,43 +351,6 @@ std::optional<stream::Tail> Arbiter::tail(const Watcher& watcher, StreamKind kin
 
 void Arbiter::reopen_logs() {
     stack_.streams.reopen_files();
-}
-
-// ---- facts ----
-
-Watcher* Arbiter::owner(ChildId id) {
-    const auto at = owners_.find(id);
-    return at == owners_.end() ? nullptr : at->second;
-}
-
-void Arbiter::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
-    if (Watcher* watcher = owner(id)) {
-        watcher->on_spawned(id, pid, std::move(pidfd));
-        mark(*watcher);
-    }
-}
-
-void Arbiter::on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, int detail) {
-    if (Watcher* watcher = owner(id)) {
-        owners_.erase(id);
-        watcher->on_spawn_failed(id, stage, error, detail);
-        mark(*watcher);
-    }
-}
-
-void Arbiter::on_exited(ChildId id, int status, const rusage& usage) {
-    if (Watcher* watcher = owner(id)) {
-        owners_.erase(id);
-        watcher->on_exited(id, status, usage);
-        mark(*watcher);
-    }
-}
-
-void Arbiter::on_readable(int fd) {
-    for (Watcher* watcher : demand_.hit(fd)) {
-        watcher->on_connection();
-        mark(*watcher);
-    }
 }
 
 }  // namespace circus::supervise

@@ -29,6 +29,7 @@
 #include "config/config.hpp"
 #include "supervise/config_plan.hpp"
 #include "supervise/demand.hpp"
+#include "supervise/memory_watch.hpp"
 #include "supervise/ports.hpp"
 #include "supervise/sockets.hpp"
 #include "supervise/watcher.hpp"
@@ -69,6 +70,9 @@ class Arbiter {
         HookRegistry* hooks = nullptr;
         HookLibraryPort* hook_libraries = nullptr;
         DrainPort* drain = nullptr;  // null: what is too many is stopped at once
+        // Null: no worker can say that it is ready, nobody looks at addresses.
+        NotifyPort* notify = nullptr;
+        ProbePort* probes = nullptr;
     };
     Arbiter(config::Config config, Ports ports);
     ~Arbiter();
@@ -96,6 +100,7 @@ class Arbiter {
     std::optional<stream::Tail> tail(const Watcher& watcher, StreamKind kind,
                                      const stream::TailQuery& query) const;
     bool is_stopping() const { return quitting_; }
+    int exit_code() const { return exit_code_; }  // not 0: a critical watcher's, because of which all stops
     bool is_stopped() const;  // quitting, and every process but those of hidden watchers gone and drained
 
     // ---- operations ----
@@ -103,7 +108,7 @@ class Arbiter {
     void start(Watcher& watcher, Done done);
     void stop(Watcher& watcher, Done done);
     void restart(Watcher& watcher, Done done);
-    void reload(Watcher& watcher, ReloadKind kind, Done done);
+    void reload(Watcher& watcher, const ReloadRequest& request, Done done);
     // Negative: 0. Singleton: an error above 1. With `drain` see Watcher.
     void set_numprocesses(Watcher& watcher, int count, Done done, Duration drain = {});
     void kill(Watcher& watcher, const KillRequest& request, Done done);
@@ -119,7 +124,7 @@ class Arbiter {
     void start_all(const std::vector<Watcher*>& watchers, Done done);
     void stop_all(const std::vector<Watcher*>& watchers, Done done);
     void restart_all(const std::vector<Watcher*>& watchers, Done done);
-    void reload_all(const std::vector<Watcher*>& watchers, ReloadKind kind, Done done);
+    void reload_all(const std::vector<Watcher*>& watchers, const ReloadRequest& request, Done done);
     // Stops everything, within stop_timeout or the shorter limit given.
     void quit(Done done, std::optional<Duration> within = {});
     void quit_now();  // SIGKILL to everything that is left
@@ -133,6 +138,9 @@ class Arbiter {
     void on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, int detail);
     void on_exited(ChildId id, int status, const rusage& usage);
     void on_readable(int fd);
+    void on_looked(ChildId id, const Status& answered);
+    // READY=1 was said by the first of these, of which each is the parent of the one before it.
+    void on_notified(const std::vector<pid_t>& lineage);
     void on_time();  // the alarm of next_alarm(), or the safety pass of check_delay
 
     // Drains what is dirty. Call at the end of each loop turn; cheap when there is nothing to do.
@@ -144,10 +152,11 @@ class Arbiter {
   private:
     friend class Reconfiguration;
 
-    // Several watchers under one Done.
+    // Several watchers under one Done, which gets an error if there is one of any of them.
     struct Batch {
         std::size_t open = 0;
         Done done;
+        std::vector<std::string> failed{};  // "web: reload given up: …"
     };
     using BatchId = std::uint64_t;
     struct PendingStart {
@@ -170,11 +179,19 @@ class Arbiter {
     Watcher* owner(ChildId id);
     bool refuse(Done& done);
     BatchId open_batch(std::size_t size, Done done);
-    Done part_of(BatchId batch);
-    void close_part(BatchId batch);
+    Done part_of(BatchId batch, const Watcher& watcher);
+    void close_part(BatchId batch, const std::string& failed = {});
     std::vector<std::vector<std::string>> by_priority(const std::vector<Watcher*>& watchers) const;
     void start_in_order(const std::vector<std::vector<std::string>>& groups, BatchId batch);
     void start_due();
+    // ---- order, arbiter_order.cc ----
+    Status check_dependencies_with(const config::WatcherConfig& changed) const;
+    void start_dependencies(const Watcher& watcher);
+    model::DependencyState gate(const Watcher& watcher, std::string& why);
+    void release_dependents(const Watcher& of);
+    void obey_critical(Watcher& watcher);
+    void watch_memory();
+    void look_at_memory(TimePoint now);
     bool advance_stops();
     void drop_removed();
     void watch_sockets(Watcher& watcher);
@@ -193,6 +210,8 @@ class Arbiter {
     std::set<std::pair<TimePoint, Watcher*>> alarms_;
     std::map<const Watcher*, TimePoint> alarm_of_;
     std::vector<std::pair<Done, Result<OpResult>>> finished_;
+    std::set<Watcher*> held_;  // those that wait for what they depend on, or did
+    MemoryWatch memory_;
     std::map<BatchId, Batch> batches_;
     BatchId next_batch_ = 1;
     std::vector<PendingStart> pending_starts_;
@@ -200,6 +219,7 @@ class Arbiter {
     TimePoint safety_pass_{};
     std::optional<TimePoint> quit_deadline_;
     bool quitting_ = false;
+    int exit_code_ = 0;
     bool hurried_ = false;
     std::unique_ptr<Reconfiguration> reconfiguration_;
 };

@@ -40,11 +40,13 @@ void Arbiter::on_time() {
         log::error(cat("not stopped within ", config_.circus.stop_timeout, " s"));
         quit_now();
     }
+    if (memory_.next() && now >= *memory_.next()) look_at_memory(now);
     start_due();
 }
 
 std::optional<TimePoint> Arbiter::next_alarm() const {
     TimePoint next = safety_pass_;
+    if (memory_.next()) next = std::min(next, *memory_.next());
     if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
     if (quit_deadline_) next = std::min(next, *quit_deadline_);
     for (const PendingStart& pending : pending_starts_) next = std::min(next, pending.at);
@@ -58,7 +60,8 @@ void Arbiter::start_due() {
         if (pending.at > now) {
             later.push_back(std::move(pending));
         } else if (Watcher* watcher = find(pending.key)) {
-            watcher->start(part_of(pending.batch));
+            start_dependencies(*watcher);
+            watcher->start(part_of(pending.batch, *watcher));
             mark(*watcher);
         } else {
             close_part(pending.batch);  // removed meanwhile
@@ -124,6 +127,7 @@ void Arbiter::drop_removed() {
             alarm_of_.erase(alarm);
         }
         places_.erase(watcher);
+        held_.erase(watcher);
         at = removed_.erase(at);
     }
 }
@@ -152,6 +156,8 @@ void Arbiter::settle() {
             watcher->set_marked(false);
             const std::optional<TimePoint> look_again = watcher->settle();
             watch_sockets(*watcher);
+            obey_critical(*watcher);
+            if (!held_.empty()) release_dependents(*watcher);
             if (const auto alarm = alarm_of_.find(watcher); alarm != alarm_of_.end()) {
                 if (look_again && *look_again == alarm->second) continue;
                 alarms_.erase({alarm->second, watcher});
@@ -170,6 +176,7 @@ void Arbiter::settle() {
         again = again || !dirty_.empty();
     }
     if (!removed_.empty()) drop_removed();
+    watch_memory();
 }
 
 }  // namespace circus::supervise

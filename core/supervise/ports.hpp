@@ -11,10 +11,12 @@
 #include <sys/resource.h>
 
 #include "base/json.hpp"
+#include "base/pattern.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
 #include "config/load.hpp"
+#include "config/probe_address.hpp"
 #include "keeper/spawn_request.hpp"
 #include "keeper/wire.hpp"
 #include "stream/tail.hpp"
@@ -49,6 +51,8 @@ class StreamPort {
     // everything that writes to the same file.
     virtual Result<Pipe> open(const config::StreamConfig& config, std::string_view watcher,
                               StreamKind kind) = 0;
+    // `found` is called once, when a line of it matches; before start().
+    virtual void watch(PipeId id, Pattern pattern, std::function<void()> found) = 0;
     virtual void start(PipeId id, pid_t pid) = 0;  // the process runs: begin to read
     // The process was reaped: read on to EOF, 100 ms at the most (a grandchild may hold the pipe), then
     // `drained`.
@@ -68,6 +72,22 @@ class ReadinessPort {
     virtual ~ReadinessPort() = default;
     virtual Status watch(int fd) = 0;  // the descriptor outlives the watch
     virtual void forget(int fd) = 0;   // also of one that is not watched
+};
+
+// Whether somebody answers at an address. One look; what came of it is told as Arbiter::on_looked, by its own
+// deadline of a few seconds at the latest.
+class ProbePort {
+  public:
+    virtual ~ProbePort() = default;
+    virtual void look(ChildId id, const config::ProbeAddress& at) = 0;
+    virtual void drop(ChildId id) = 0;  // nobody wants to know any more; also of one that is not under way
+};
+
+// The socket of sd_notify(3). Who says READY=1 there is told as Arbiter::on_notified.
+class NotifyPort {
+  public:
+    virtual ~NotifyPort() = default;
+    virtual Result<std::string> address() = 0;  // NOTIFY_SOCKET of a worker; made when first asked for
 };
 
 // To a thread for what may block. `job` runs in it, `then` on the loop's thread after it, neither inside

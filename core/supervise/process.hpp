@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
+#include "config/config.hpp"
 #include "model/process_state.hpp"
 #include "model/reconcile.hpp"
 #include "supervise/ports.hpp"
@@ -26,6 +28,11 @@ struct Process {
     bool outdated = false;   // a newer one is to take its place: reload, max_age
     bool condemned = false;  // to be stopped whatever comes after: kill
     bool unproven = false;   // its after_spawn has not answered
+    // Spawned, and not ready yet; how it becomes ready, and when it must be. Of a process that another
+    // arbiter started: ready.
+    bool awaited = false;
+    config::ReadyConfig ready{};
+    std::optional<TimePoint> ready_by{};
     TimePoint started{};
     double started_wall = 0;  // seconds since the epoch: Circus's `started`
     TimePoint grace_over{};
@@ -38,7 +45,8 @@ struct Process {
     };
     std::optional<Lingers> lingers{};
     std::optional<TimePoint>
-        frozen{};  // since its SIGSTOP: so that it accepts nothing before its stop signal
+        frozen{};       // since its SIGSTOP: so that it accepts nothing before its stop signal
+    std::string why{};  // it is ended for: "used 612.00M, more than memory_max"
     std::vector<PipeId> pipes;
     // Not 0: this is no worker but the stop_command of that process. It has no wid and is Stopping from its
     // birth, with the grace of what it stops.
@@ -52,6 +60,8 @@ struct Process {
     }
     // A worker with a pid that was not reaped: what `list` and `stats` count.
     bool is_active() const { return stops == 0 && pid != 0 && state != model::ProcessState::Gone; }
+    // It takes its place: what it replaces may go.
+    bool counts() const { return is_running() && !unproven && !awaited; }
     bool is_running() const { return state == model::ProcessState::Running; }
 };
 

@@ -52,14 +52,14 @@ std::vector<std::string> path_candidates(const std::string& program, const std::
     return candidates;
 }
 
-namespace {
-
 void set_variable(std::vector<std::string>& environment, std::string_view name, std::string_view value) {
     std::erase_if(environment, [name](const std::string& entry) {
         return entry.starts_with(name) && entry.substr(name.size(), 1) == "=";
     });
     environment.push_back(cat(name, "=", value));
 }
+
+namespace {
 
 std::string path_of(const std::vector<std::string>& environment, const Stack& stack) {
     for (const auto* place : {&environment, &stack.environment})
@@ -171,6 +171,28 @@ Result<keeper::SpawnRequest> make_hook_request(const config::WatcherConfig& conf
     if (facts.signum) set_variable(request->envp, "CIRCUS_SIGNUM", std::to_string(*facts.signum));
     if (facts.exit_code) set_variable(request->envp, "CIRCUS_EXIT_CODE", std::to_string(*facts.exit_code));
     return request;
+}
+
+Result<keeper::SpawnRequest> make_ready_request(const config::WatcherConfig& config, const Identity& identity,
+                                                const std::string& command, model::Wid wid, pid_t pid,
+                                                ChildId id, const Stack& stack) {
+    auto request = side_request(config, identity, wid, id, stack,
+                                config::expand_side_command(config, "ready.exec", command, wid, pid,
+                                                            socket_fds(stack.sockets), stack.environment));
+    if (!request) return request;
+    std::erase_if(request->fds, [](const FdMove& move) { return move.target == 1 || move.target == 2; });
+    place_stdio(*request, 1, true);
+    place_stdio(*request, 2, true);
+    set_variable(request->envp, "CIRCUS_WATCHER", config.name);
+    set_variable(request->envp, "CIRCUS_WID", std::to_string(wid));
+    set_variable(request->envp, "CIRCUS_PID", std::to_string(pid));
+    return request;
+}
+
+std::string fill_in(const config::WatcherConfig& config, const std::string& text, model::Wid wid,
+                    const Stack& stack) {
+    return config::substitute(
+        text, config::worker_lookup(config, wid, socket_fds(stack.sockets), stack.environment));
 }
 
 Status open_streams(const config::WatcherConfig& config, model::Wid wid, const Stack& stack,

@@ -29,6 +29,19 @@ Result<keeper::SpawnRequest> make_hook_request(const config::WatcherConfig& conf
                                                const std::string& command, const HookFacts& facts, ChildId id,
                                                const Stack& stack);
 
+// What looks whether process `pid` of worker `wid` is ready: the same surroundings, CIRCUS_WATCHER,
+// CIRCUS_WID and CIRCUS_PID. What it prints goes nowhere: it is run again and again.
+Result<keeper::SpawnRequest> make_ready_request(const config::WatcherConfig& config, const Identity& identity,
+                                                const std::string& command, model::Wid wid, pid_t pid,
+                                                ChildId id, const Stack& stack);
+
+// A text with everything substituted that is known of worker `wid`.
+std::string fill_in(const config::WatcherConfig& config, const std::string& text, model::Wid wid,
+                    const Stack& stack);
+
+// An entry of an environment, in the place of the one that is there.
+void set_variable(std::vector<std::string>& environment, std::string_view name, std::string_view value);
+
 // The outputs of one worker, or of what runs beside it, as pipes: they are added to the request, and their
 // ids to `pipes`, also when one could not be opened. `write_ends` must live until the request is on its way.
 Status open_streams(const config::WatcherConfig& config, model::Wid wid, const Stack& stack,

@@ -34,6 +34,8 @@ struct Stack {
     HookRegistry* hooks = nullptr;              // those of plugins; null: there are none
     HookLibraryPort* hook_libraries = nullptr;  // null: none can be loaded
     DrainPort* drain = nullptr;                 // null: nobody is drained
+    NotifyPort* notify = nullptr;               // null: there is no such socket
+    ProbePort* probes = nullptr;                // null: nobody can look
     ChildId next_id = 1;
     // Who waits for the answer to which call. An answer that nobody waits for any more finds nobody.
     std::map<HookCallId, HookCalls*> asked{};

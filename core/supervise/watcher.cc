@@ -1,32 +1,25 @@
-// Queries, wishes and facts: what only sets data. watcher_settle.cc acts on it.
+// Queries and wishes: what only sets data. Facts are in watcher_facts.cc, watcher_settle.cc acts.
 #include "supervise/watcher.hpp"
 
 #include <algorithm>
-#include <cassert>
-#include <cerrno>
 #include <csignal>
-#include <sys/wait.h>
-
-#include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
-#include "sys/signals.hpp"
 
 namespace circus::supervise {
 
-using model::ProcessEvent;
-using model::ProcessState;
 using model::WatcherStatus;
 
 Watcher::Watcher(config::WatcherConfig config, Identity identity, Stack& stack, Finish finish, Owns owns,
-                 Mark mark)
+                 Mark mark, Gate gate)
     : config_(std::move(config)),
       identity_(std::move(identity)),
       stack_(stack),
       finish_(std::move(finish)),
       owns_(std::move(owns)),
-      mark_(std::move(mark)) {}
+      mark_(std::move(mark)),
+      gate_(std::move(gate)) {}
 
 // ---- queries ----
 
@@ -58,6 +51,12 @@ bool Watcher::all_ran() const {
     return static_cast<int>(slots_.size()) >= config_.numprocesses &&
            std::all_of(slots_.begin(), slots_.begin() + config_.numprocesses,
                        [](const Slot& s) { return s.ran; });
+}
+
+bool Watcher::all_spawned() const {
+    return static_cast<int>(slots_.size()) >= config_.numprocesses &&
+           std::all_of(slots_.begin(), slots_.begin() + config_.numprocesses,
+                       [](const Slot& s) { return s.spawned; });
 }
 
 bool Watcher::has_outdated() const {
@@ -95,6 +94,9 @@ void Watcher::supersede(const char* by) {
 void Watcher::reset_slots() {
     slots_.assign(static_cast<std::size_t>(std::max(0, config_.numprocesses)), Slot{});
     failures_ = 0;
+    reached_ = {};
+    last_code_ = 0;
+    end_.reset();
 }
 
 // Fewer and then more within one turn: what was not stopped in between runs in its slot as before.
@@ -102,8 +104,7 @@ void Watcher::resize_slots() {
     slots_.resize(static_cast<std::size_t>(config_.numprocesses));
     if (!up_ || drain_) return;
     for (const auto& [id, process] : processes_)
-        if (process.is_running() && !process.unproven && process.wid <= config_.numprocesses &&
-            process.stops == 0)
+        if (process.counts() && process.wid <= config_.numprocesses && process.stops == 0)
             slot(process.wid).ran = true;
 }
 
@@ -112,6 +113,8 @@ void Watcher::go_up() {
     up_ = true;
     // What is still on its way out must be gone before anything new is started.
     drain_ = !processes_.empty() || has_begun(phase_);
+    gated_ = !config_.depends_on.empty();
+    told_held_ = false;
     start_delay_ = {};
     reset_slots();
 }
@@ -148,6 +151,8 @@ void Watcher::stop(Done done) {
     reloading_ = false;
     abandoned_ = false;
     replacement_ = model::Replacement::NewFirst;
+    canary_ = {};
+    reached_ = {};
 }
 
 void Watcher::abandon() {
@@ -159,6 +164,7 @@ void Watcher::abandon() {
     phase_ = model::Phase::Closed;
     hurried_ = true;
     if (hooks_) hooks_->close();
+    if (checks_) checks_->close();
 }
 
 void Watcher::restart(Done done) {
@@ -171,39 +177,10 @@ void Watcher::restart(Done done) {
     }
     reloading_ = false;
     replacement_ = model::Replacement::NewFirst;
+    canary_ = {};
     start_delay_ = {};
     drain_ = true;
     reset_slots();
-}
-
-void Watcher::reload(ReloadKind kind, Done done) {
-    look();
-    if (!up_ || drain_ || kind == ReloadKind::Terminate) {
-        restart(std::move(done));
-        return;
-    }
-    stack_.events.asked(name(), "reload");
-    if (kind == ReloadKind::AsConfigured && config_.send_hup) {
-        for (auto& [id, process] : processes_)
-            if (process.is_running()) aim(process, {.signo = SIGHUP});
-        publish("reload");
-        if (done) {
-            OpResult result;
-            for (const Process* process : active()) result.kept.push_back(process->pid);
-            std::sort(result.kept.begin(), result.kept.end());
-            finish_(std::move(done), std::move(result));
-        }
-        return;
-    }
-    wait_for(Await::Reloaded, std::move(done));
-    reloading_ = true;
-    failures_ = 0;
-    replacement_ =
-        kind == ReloadKind::Sequential ? model::Replacement::OneByOne : model::Replacement::NewFirst;
-    for (auto& [id, process] : processes_)
-        if (!process.condemned) process.outdated = true;
-    for (Slot& s : slots_) s.renewed = false;
-    for (Slot& s : slots_) s.spent = false;
 }
 
 void Watcher::set_numprocesses(int count, Duration drain, Done done) {
@@ -217,6 +194,7 @@ void Watcher::set_numprocesses(int count, Duration drain, Done done) {
 void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool reload_now, Done done) {
     look();
     const int count = config.numprocesses;
+    const bool recounted = std::max(0, count) != config_.numprocesses;
     if (config.on_demand != config_.on_demand) armed_ = config.on_demand && up_;
     config_ = std::move(config);
     identity_ = std::move(identity);
@@ -224,182 +202,10 @@ void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool 
     resize_slots();
     if (reload_now && up_)
         reload(ReloadKind::Graceful, std::move(done));
-    else
+    else if (recounted)
         wait_for(Await::Count, std::move(done));
-}
-
-// ---- facts ----
-
-void Watcher::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
-    if (hooks_ && hooks_->owns(id)) return hooks_->on_spawned(id, pid, std::move(pidfd));
-    const auto at = processes_.find(id);
-    assert(at != processes_.end());
-    Process& process = at->second;
-    process.pid = pid;
-    process.pidfd = std::move(pidfd);
-    if (process.stops != 0) {
-        for (const PipeId pipe : process.pipes) stack_.streams.start(pipe, pid);
-        act(process, process.apply(ProcessEvent::Spawned));
-        return;
-    }
-    ++active_count_;
-    process.started = stack_.clock.now();
-    process.started_wall = stack_.clock.wall();
-    if (config_.max_age > 0)
-        process.expires =
-            process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
-    for (const PipeId pipe : process.pipes) stack_.streams.start(pipe, pid);
-    failures_ = 0;
-    stack_.events.publish(name(), "spawn",
-                          {{"process_pid", pid}, {"wid", process.wid}, {"time", process.started_wall}});
-    if (is_hooked(model::HookPoint::AfterSpawn))
-        ask_after_spawn(process);
-    else
-        prove(process.wid);
-    if (reloading_ || process.outdated || process.condemned || process.expires ||
-        process.state != ProcessState::Idle)
-        look();
-    act(process, process.apply(ProcessEvent::Spawned));
-}
-
-void Watcher::on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, int detail) {
-    look();
-    const bool is_hook = hooks_ && hooks_->owns(id);
-    const auto at = processes_.find(id);
-    assert(is_hook || at != processes_.end());
-    std::string what =
-        is_hook ? "cannot be run"
-                : cat("cannot spawn ", py_repr(at->second.stops == 0 ? config_.cmd : config_.stop_command));
-    what += cat(": ", keeper::to_string(stage));
-    if (stage == keeper::SpawnStage::Rlimit) {
-        for (const auto& [limit, setting] : config_.rlimits)
-            if (setting.resource == detail)
-                what += cat(" ", limit, "=", setting.soft ? std::to_string(*setting.soft) : "unlimited");
-    }
-    if (stage == keeper::SpawnStage::WorkingDir) what += cat(" ", py_repr(config_.working_dir));
-    const std::string why = sys_error(std::move(what), error).text;
-    if (is_hook) return hooks_->on_spawn_failed(id, why);
-    for (const PipeId pipe : at->second.pipes) stack_.streams.discard(pipe);
-    const Process process = std::move(at->second);
-    processes_.erase(at);
-    if (process.stops == 0)
-        spawn_failed(process.wid, {why, error});
-    else
-        on_stop_command_ended(process, why);
-}
-
-void Watcher::on_connection() {
-    if (!awaiting_) return;
-    look();
-    awaiting_ = false;
-    log::info(cat("watcher ", name(), ": a connection came in"));
-    go_up();
-}
-
-model::BackoffPolicy Watcher::backoff() const {
-    return {from_seconds(config_.min_uptime),
-            from_seconds(config_.max_backoff.value_or(stack_.circus.check_delay))};
-}
-
-namespace {
-// What the machine has none of for the time being; the program that was to be started can do nothing about
-// it.
-bool is_shortage(int error) {
-    return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
-}
-}  // namespace
-
-void Watcher::spawn_failed(model::Wid wid, const Error& why) {
-    if (!is_shortage(why.code)) ++failures_;
-    log::error(cat("watcher ", name(), ": ", why.text));
-    const bool last =
-        !is_shortage(why.code) && config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
-    if (last && reloading_) {
-        end_reload(false, why.text);
-        return;
-    }
-    if (last) {
-        give_up(cat("stopped after ", failures_, " failed spawns in a row"));
-        return;
-    }
-    Slot& s = slot(wid);
-    s.delay = model::next_delay(s.delay, Duration(-1), backoff(), stack_.random());
-    s.not_before = stack_.clock.now() + s.delay;
-}
-
-void Watcher::give_up(const std::string& why) {
-    log::error(cat("watcher ", name(), ": ", why));
-    look();
-    up_ = false;
-    armed_ = false;  // the connection is still there: it would only fail again
-    drain_ = false;
-    reloading_ = false;
-}
-
-namespace {
-std::string how_it_ended(int code) {
-    return code >= 0 ? cat("exited with ", code) : cat("was ended by ", sys::signal_name(-code));
-}
-}  // namespace
-
-void Watcher::finish_pipes(const Process& process) {
-    for (const PipeId pipe : process.pipes) {
-        ++draining_;
-        stack_.streams.finish(pipe, [this] {
-            --draining_;
-            if (armed_) look();
-            mark_(*this);
-        });
-    }
-}
-
-void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
-    if (hooks_ && hooks_->owns(id)) return hooks_->on_exited(id, status);
-    look();
-    const auto at = processes_.find(id);
-    assert(at != processes_.end());
-    Process& process = at->second;
-    const bool expected = process.state != ProcessState::Running;
-    process.apply(ProcessEvent::Exited);
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    finish_pipes(process);
-    if (process.stops != 0) {
-        const Process command = std::move(process);
-        processes_.erase(at);
-        on_stop_command_ended(command, code == 0 ? "" : how_it_ended(code));
-        return;
-    }
-    --active_count_;
-    stack_.events.publish(name(), "reap",
-                          {{"process_pid", process.pid},
-                           {"wid", process.wid},
-                           {"time", stack_.clock.wall()},
-                           {"exit_code", code}});
-    tell_reaped(process, code);
-    const std::string line = cat("watcher ", name(), ": process ", process.pid, " (wid ", process.wid, ") ",
-                                 how_it_ended(code), expected ? "" : " unasked", ", max RSS ",
-                                 human_bytes(static_cast<double>(usage.ru_maxrss) * 1024.0));
-    if (expected)
-        log::debug(line);
-    else
-        log::info(line);
-
-    if (up_ && !drain_ && !process.outdated && process.wid <= config_.numprocesses) {
-        Slot& s = slot(process.wid);
-        if (!config_.respawn) s.spent = true;
-        s.renewed = s.renewed || !process.unproven;
-        if (!expected) {
-            const TimePoint now = stack_.clock.now();
-            const Duration lived = now - process.started;
-            s.delay = model::next_delay(s.delay, lived, backoff(), stack_.random());
-            s.not_before = now + s.delay;
-            if (armed_ && s.spent) {
-                await_delay_ = model::next_delay(await_delay_, lived, backoff(), stack_.random());
-                await_not_before_ = now + await_delay_;
-            }
-        }
-    }
-    processes_.erase(at);
+    else if (done)
+        finish_(std::move(done), OpResult{});  // in force; whoever is not ready yet holds up nobody
 }
 
 }  // namespace circus::supervise

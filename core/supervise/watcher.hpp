@@ -22,6 +22,14 @@
 // Driven by Arbiter only, on the loop's thread. Wishes and facts set data and mark; settle() acts, publishes,
 // and hands finished waiters to the arbiter, which calls them.
 //
+// A process counts (for "every slot ran", for a reload, for who depends on this watcher) when it is ready, as
+// `ready` has it, and its after_spawn has said yes. One that is not ready in time, or ends before, is
+// replaced after a pause; of a reload that is the end, and what it was to replace stays.
+//
+// What a watcher would start with that takes over processes from another arbiter: each of them ready, no
+// reload under way (none outdated), `reached` as far as that was told (completed cannot be seen from anything
+// else).
+//
 // A hook that is a command is a child of its HookCalls, not among `processes_`. A stop_command is a Process
 // of its own (Process::stops), told by nobody and waited for by whoever waits for an end.
 //
@@ -32,6 +40,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +54,7 @@
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "model/backoff.hpp"
+#include "model/dependency.hpp"
 #include "model/phase.hpp"
 #include "model/reconcile.hpp"
 #include "model/status.hpp"
@@ -52,6 +62,7 @@
 #include "supervise/identity.hpp"
 #include "supervise/ports.hpp"
 #include "supervise/process.hpp"
+#include "supervise/ready_checks.hpp"
 #include "supervise/stack.hpp"
 
 namespace circus::supervise {
@@ -64,6 +75,16 @@ struct OpResult {
 using Done = std::function<void(Result<OpResult>)>;
 
 enum class ReloadKind { AsConfigured, Graceful, Sequential, Terminate };
+
+struct ReloadRequest {
+    ReloadRequest(ReloadKind wanted = ReloadKind::AsConfigured)
+        : kind(wanted) {}  // NOLINT: implicit on purpose
+
+    ReloadKind kind;
+    std::optional<int> max_surge{}, max_unavailable{};  // nullopt: the watcher's
+    int canary = 0;                                     // so many new ones first,
+    Duration canary_watch{};                            // watched for so long
+};
 
 struct KillRequest {
     std::optional<pid_t> pid;                // nullopt: every process
@@ -86,8 +107,10 @@ class Watcher {
     using Finish = std::function<void(Done, Result<OpResult>)>;
     using Owns = std::function<void(Watcher&, ChildId)>;
     using Mark = std::function<void(Watcher&)>;
+    // Whether what it depends on lets it start; `why` is said of one that is hopeless.
+    using Gate = std::function<model::DependencyState(const Watcher&, std::string& why)>;
     Watcher(config::WatcherConfig config, Identity identity, Stack& stack, Finish finish, Owns owns,
-            Mark mark);
+            Mark mark, Gate gate);
 
     // ---- queries ----
     const config::WatcherConfig& config() const { return config_; }
@@ -96,13 +119,23 @@ class Watcher {
     model::WatcherStatus status() const;
     int numprocesses() const { return config_.numprocesses; }
     bool is_up() const { return up_; }
+    bool is_armed() const { return armed_; }
+    bool is_held_back() const { return up_ && gated_; }  // what it depends on is not there yet
+    // What it reached since it was started last.
+    const model::Milestones& reached() const { return reached_; }
+    // It has ended for good by itself: its exit code, 128 + the number of a signal. Once for each such end.
+    std::optional<int> take_end() { return std::exchange(end_, std::nullopt); }
     // Its sockets are to be watched; on_connection() is to be called when one of them has something.
     bool is_awaiting() const { return awaiting_; }
     // Nothing of it runs, and nothing of its stop is still to come.
     bool is_gone() const {
         return processes_.empty() && draining_ == 0 && phase_ == model::Phase::Closed &&
-               !(hooks_ && hooks_->is_busy());
+               !(hooks_ && hooks_->is_busy()) && !(checks_ && checks_->is_busy());
     }
+    // Why the last process of that wid was ended that used too much memory or never was ready; empty: none
+    // was.
+    std::string trouble_of(model::Wid wid) const;
+    std::size_t ready_count() const;             // of the active ones, those that count
     std::vector<const Process*> active() const;  // those with a pid, oldest first
     std::size_t active_count() const { return active_count_; }
     const Process* find_child(ChildId id) const;  // null: none of the active ones
@@ -117,7 +150,7 @@ class Watcher {
     void stop(Done done);
     void disarm();  // on_demand: before a stop() that is meant for good
     void restart(Done done);
-    void reload(ReloadKind kind, Done done);
+    void reload(const ReloadRequest& request, Done done);
     // With `drain` the processes that are too many are stopped when they have no connection in hand, and at
     // the latest after that time.
     void set_numprocesses(int count, Duration drain, Done done);
@@ -135,6 +168,9 @@ class Watcher {
     void on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, int detail);
     void on_exited(ChildId id, int status, const rusage& usage);
     void on_connection();
+    void on_ready(ChildId id);  // it said so
+    void on_looked(ChildId id, const Status& answered);
+    void on_memory(const std::map<ChildId, std::uint64_t>& bytes);  // of its processes, resident
 
     // Carries out the difference. Returns when time alone will change something.
     std::optional<TimePoint> settle();
@@ -159,6 +195,8 @@ class Watcher {
         bool renewed = false;  // a process that this reload started ran, and has ended since
         bool asked = false;    // before_spawn is asked
         bool cleared = false;  // before_spawn said yes to the next spawn
+        bool spawned = false;  // since the watcher was started
+        std::string why{};     // the last process that was ended because of its memory, or was never ready
         Duration delay{};      // back-off
         TimePoint not_before{};
     };
@@ -169,6 +207,9 @@ class Watcher {
     void want_up();  // start, or with on_demand wait for the first connection
     void reset_slots();
     void resize_slots();  // after a change of numprocesses
+    config::ReloadMode mode_of(const ReloadRequest& request) const;
+    Status begin_reload(const ReloadRequest& request, config::ReloadMode mode);
+    void send_hup(Done done);
     void end_reload(bool completed, const std::string& why);
     Slot& slot(model::Wid wid);
     model::BackoffPolicy backoff() const;
@@ -211,6 +252,11 @@ class Watcher {
         return !hurried_ && HookCalls::is_hooked(config_, stack_, point);
     }
     HookCalls& hooks();
+    bool is_held();  // what it depends on is not there yet
+    void kill_for_memory(Process& process, std::uint64_t bytes);
+    void replace_for_memory(Process& process, std::uint64_t bytes);
+    void tell_memory(const Process& process, std::uint64_t bytes, const char* limit);
+    void ended_for_good(int code);
     bool walk();  // through the phases, as far as the facts allow; whether it got anywhere
     void advance(model::PhaseEvent event);
     void ask_phase(model::HookPoint point);
@@ -220,6 +266,18 @@ class Watcher {
     void prove(model::Wid wid);  // its process counts
     void refuse_start(const std::string& why);
     void tell(HookFacts facts);  // whatever is said to it
+
+    // ---- readiness ----
+    ReadyChecks& checks();
+    void await_ready(Process& process);
+    void became_ready(ChildId id);
+    Status prepare_ready(Process& process, keeper::SpawnRequest& request);
+    Status watch_output(const Process& process);
+    void stop_awaiting(Process& process);
+    void was_late(Process& process);
+    void ended_unready(model::Wid wid, pid_t pid, bool outdated, const std::string& why);
+    void fail_waiters(std::initializer_list<Await> those, const std::string& why);
+
     void tell_reaped(const Process& process, int code);
 
     void finish_pipes(const Process& process);
@@ -228,6 +286,7 @@ class Watcher {
     bool is_through(const Waiter& waiter) const;
     OpResult result_of(const Waiter& waiter) const;
     bool all_ran() const;
+    bool all_spawned() const;
     bool has_outdated() const;
     void publish(const char* event);
     void publish_pid(const char* event, pid_t pid);
@@ -238,6 +297,7 @@ class Watcher {
     Finish finish_;
     Owns owns_;
     Mark mark_;
+    Gate gate_;
 
     bool marked_ = false;  // waits in the arbiter's list for settle()
     bool look_ = true;
@@ -250,7 +310,14 @@ class Watcher {
     TimePoint await_not_before_{};
     bool drain_ = false;  // spawn nothing until every process is gone
     bool reloading_ = false;
-    bool hurried_ = false;  // nobody is asked any more
+    bool gated_ = false;  // a start that has not been let through yet
+    bool told_held_ = false;
+    model::Rollout rollout_;
+    model::Canary canary_;
+    model::Milestones reached_;
+    int last_code_ = 0;       // of the last process that did not end with 0 since the start
+    std::optional<int> end_;  // taken by take_end()
+    bool hurried_ = false;    // nobody is asked any more
     bool has_lingering_ = false;
     model::Phase phase_ = model::Phase::Closed;
     std::string phase_why_;  // what the hook that was asked last said
@@ -264,7 +331,8 @@ class Watcher {
     std::vector<Slot> slots_;               // by wid - 1
     std::map<ChildId, Process> processes_;  // by age
     std::vector<Waiter> waiters_;
-    std::unique_ptr<HookCalls> hooks_;  // null: nothing was ever asked
+    std::unique_ptr<HookCalls> hooks_;     // null: nothing was ever asked
+    std::unique_ptr<ReadyChecks> checks_;  // the same
 };
 
 }  // namespace circus::supervise

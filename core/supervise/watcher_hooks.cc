@@ -59,6 +59,8 @@ bool Watcher::walk() {
         model::PhaseFacts facts;
         facts.up = up_;
         facts.drain = drain_;
+        facts.held = phase_ == Phase::Closed && up_ && !drain_ && is_held();
+        if (!up_) facts.up = false;  // it was hopeless
         facts.ran = phase_ == Phase::Open && up_ && all_ran();
         facts.pause_over = phase_ == Phase::Paused && ask_again_ <= stack_.clock.now();
         facts.processes = !processes_.empty();
@@ -87,6 +89,7 @@ void Watcher::advance(PhaseEvent event) {
         case PhaseAct::AskAfterStart:
             return ask_phase(HookPoint::AfterStart);
         case PhaseAct::AnnounceStart:
+            reached_.started = reached_.ready = true;
             publish("start");
             log::info(cat("watcher ", name(), " started"));
             return;
@@ -148,7 +151,13 @@ void Watcher::ask_after_spawn(Process& process) {
                     look();
                     const auto at = processes_.find(id);
                     if (at != processes_.end()) at->second.unproven = false;
-                    if (result.outcome == HookOutcome::Go) return prove(wid);
+                    const bool awaited = at == processes_.end()
+                                             ? config_.ready.kind != config::ReadyConfig::Kind::Spawned
+                                             : at->second.awaited;
+                    if (result.outcome == HookOutcome::Go) {
+                        if (!awaited) prove(wid);
+                        return;
+                    }
                     // One that ends already, or has ended, is not refused any more.
                     if (at == processes_.end() || at->second.condemned) return;
                     at->second.condemned = true;
@@ -220,6 +229,7 @@ void Watcher::extend(const Json& infos, std::function<void(Json)> done) {
 void Watcher::collect(std::vector<const Process*>& processes) const {
     for (const auto& [id, process] : processes_) processes.push_back(&process);
     if (hooks_) hooks_->collect(processes);
+    if (checks_) checks_->collect(processes);
 }
 
 }  // namespace circus::supervise

@@ -1,6 +1,5 @@
 // settle(): carries out the difference between wanted and current, and finishes who waited for it.
 #include <algorithm>
-#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -32,7 +31,10 @@ model::WatcherView Watcher::view() const {
     view.hold_stop = phase_ == model::Phase::BeforeStop;
     view.await_not_before = await_not_before_;
     view.numprocesses = config_.numprocesses;
-    view.replacement = replacement_;
+    view.replacement = reloading_ || !config_.max_surge ? replacement_ : model::Replacement::Rolling;
+    view.rollout =
+        reloading_ ? rollout_ : model::Rollout{config_.max_surge.value_or(1), config_.max_unavailable};
+    view.canary = canary_;
     view.reloading = reloading_;
     view.warmup = from_seconds(config_.warmup_delay);
     view.last_spawn = last_spawn_;
@@ -43,18 +45,23 @@ model::WatcherView Watcher::view() const {
     view.processes.reserve(processes_.size());
     for (const auto& [id, p] : processes_)
         view.processes.push_back({p.stops == 0 ? p.wid : 0, p.state, p.outdated, p.condemned, p.started,
-                                  p.grace_over, p.expires, p.unproven,
+                                  p.grace_over, p.expires, p.unproven || p.awaited,
                                   p.lingers ? std::optional(p.lingers->until) : std::nullopt,
-                                  p.lingers ? p.lingers->look_at : TimePoint{}});
+                                  p.lingers ? p.lingers->look_at : TimePoint{}, p.ready_by});
     return view;
 }
 
 std::optional<TimePoint> Watcher::settle() {
     if (abandoned_) return std::nullopt;
-    std::optional<TimePoint> hook_alarm;
+    std::optional<TimePoint> hook_alarm;  // of hooks, and of checks for readiness
     if (hooks_) hook_alarm = hooks_->settle();
+    if (checks_)
+        if (const auto alarm = checks_->settle(); alarm && (!hook_alarm || *alarm < *hook_alarm))
+            hook_alarm = alarm;
     walk();
     if (std::exchange(look_, false)) compare();
+    // What came of it changes what is wanted: one that was late, a plan given up.
+    if (look_) mark_(*this);
     announce();
     if (walk()) {
         // What may be done now was not yet when it was looked at.
@@ -91,11 +98,22 @@ void Watcher::compare() {
 
 void Watcher::carry_out(const model::Plan& plan, const std::vector<Process*>& order) {
     for (const std::size_t i : plan.expired) order[i]->outdated = true;
+    for (const std::size_t i : plan.late) was_late(*order[i]);
+    if (plan.canary_begins) {
+        canary_.since = stack_.clock.now();
+        log::info(cat("watcher ", name(), ": reload: ", canary_.count, " new processes are watched for ",
+                      to_seconds(canary_.watch), " s"));
+    }
+    if (plan.canary_passed) {
+        canary_ = {};
+        log::info(cat("watcher ", name(), ": reload: the first new processes did well, the others follow"));
+    }
     // reload: spawn… kill…; the plan never stops an outdated process before its replacement runs.
     for (const std::size_t i : plan.stop) {
         Process& process = *order[i];
         const Duration grace = from_seconds(process.kill_timeout.value_or(config_.graceful_timeout));
         process.grace_over = stack_.clock.now() + grace;
+        stop_awaiting(process);
         act(process, process.apply(ProcessEvent::Stop));
     }
     for (const std::size_t i : plan.kill) act(*order[i], order[i]->apply(ProcessEvent::GraceOver));
@@ -125,8 +143,11 @@ void Watcher::spawn(model::Wid wid) {
     Process process;
     process.id = id;
     process.wid = wid;
+    process.ready = config_.ready;
     std::vector<UniqueFd> write_ends;
-    if (auto status = open_streams(config_, wid, stack_, *request, process.pipes, write_ends); !status) {
+    Status status = open_streams(config_, wid, stack_, *request, process.pipes, write_ends);
+    if (status) status = prepare_ready(process, *request);
+    if (!status) {
         for (const PipeId pipe : process.pipes) stack_.streams.discard(pipe);
         spawn_failed(wid, status.error());
         return;
@@ -136,31 +157,11 @@ void Watcher::spawn(model::Wid wid) {
     stack_.keeper.spawn(id, *request);
 }
 
-void Watcher::end_reload(bool completed, const std::string& why) {
-    reloading_ = false;
-    replacement_ = model::Replacement::NewFirst;
-    if (completed) {
-        publish("reload");
-        return;
-    }
-    // The new program cannot be started: what runs stays, as it is, and what was started beside it goes.
-    log::error(cat("watcher ", name(), ": reload given up, the old processes stay: ",
-                   failures_ > 0 ? cat(failures_, " failed spawns") : why));
-    failures_ = 0;
-    std::set<model::Wid> kept_wids;
-    for (auto& [id, process] : processes_) {
-        if (!std::exchange(process.outdated, false))
-            process.condemned = process.condemned || kept_wids.contains(process.wid);
-        else if (process.is_running())
-            kept_wids.insert(process.wid);
-    }
-    if (hooks_) hooks_->cancel({model::HookPoint::BeforeSpawn});
-    for (Slot& s : slots_) s.asked = s.cleared = false;
-    look();
+void Watcher::fail_waiters(std::initializer_list<Await> those, const std::string& why) {
     std::vector<Waiter> kept;
     for (Waiter& waiter : waiters_) {
-        if (waiter.what == Await::Reloaded)
-            finish_(std::move(waiter.done), Error{cat("reload given up: ", why), 5});
+        if (std::find(those.begin(), those.end(), waiter.what) != those.end())
+            finish_(std::move(waiter.done), Error{why, 5});
         else
             kept.push_back(std::move(waiter));
     }
@@ -169,11 +170,12 @@ void Watcher::end_reload(bool completed, const std::string& why) {
 
 void Watcher::announce() {
     if (up_ && !drain_) {
+        reached_.started = reached_.started || all_spawned();
         if (reloading_ && !has_outdated()) {
             // A program that ends at once may never run in every slot at the same moment: what ran counts.
             std::vector<bool> ran(static_cast<std::size_t>(config_.numprocesses), false);
             for (const auto& [id, process] : processes_)
-                if (process.is_running() && !process.unproven && process.wid <= config_.numprocesses)
+                if (process.counts() && process.wid <= config_.numprocesses)
                     ran[static_cast<std::size_t>(process.wid - 1)] = true;
             for (std::size_t i = 0; i < ran.size() && i < slots_.size(); ++i)
                 if (slots_[i].renewed) ran[i] = true;
@@ -182,8 +184,16 @@ void Watcher::announce() {
         // Without respawn a watcher whose processes have all ended is stopped.
         const bool spent = !config_.respawn && config_.numprocesses > 0 && processes_.empty() &&
                            std::all_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.spent; });
-        if (spent) up_ = false;
+        if (spent) {
+            up_ = false;
+            reached_.completed = last_code_ == 0;
+            ended_for_good(last_code_);
+        }
     }
+}
+
+void Watcher::ended_for_good(int code) {
+    end_ = code >= 0 ? code : 128 - code;
 }
 
 bool Watcher::is_through(const Waiter& waiter) const {

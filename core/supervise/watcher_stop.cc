@@ -161,6 +161,7 @@ void Watcher::kill_all_now() {
     stop({});
     hurried_ = true;
     if (hooks_) hooks_->close();
+    if (checks_) checks_->close();
     advance(model::PhaseEvent::Hurry);
     for (auto& [id, process] : processes_) {
         const ProcessAct stop_act = process.apply(ProcessEvent::Stop);

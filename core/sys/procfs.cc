@@ -267,6 +267,39 @@ std::vector<pid_t> descendants_of(pid_t pid) {
     return found;
 }
 
+std::vector<pid_t> lineage_of(pid_t pid) {
+    // Deeper is nobody's worker; and parents that change meanwhile can make no circle of it.
+    constexpr std::size_t kDeepest = 256;
+    std::vector<pid_t> lineage{pid};
+    while (lineage.size() < kDeepest) {
+        const auto parent = parent_of(lineage.back());
+        if (!parent || *parent <= 0) break;
+        lineage.push_back(*parent);
+    }
+    return lineage;
+}
+
+namespace {
+// The second number of statm.
+std::uint64_t resident_bytes(pid_t pid) {
+    const UniqueFd process = open_process(pid);
+    char buffer[128];
+    const auto size = process ? read_file(process.get(), "statm", buffer, sizeof buffer) : std::nullopt;
+    if (!size) return 0;
+    std::string_view text(buffer, *size);
+    std::uint64_t pages = 0;
+    if (!skip(text, 1) || !take(text, pages)) return 0;
+    static const auto page = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 1L));
+    return pages * page;
+}
+}  // namespace
+
+std::uint64_t resident_bytes_of_tree(pid_t pid) {
+    std::uint64_t bytes = resident_bytes(pid);
+    for (const pid_t descendant : descendants_of(pid)) bytes += resident_bytes(descendant);
+    return bytes;
+}
+
 std::uint64_t total_memory_bytes() {
     struct sysinfo info {};
     if (::sysinfo(&info) != 0) return 0;

@@ -33,6 +33,10 @@ std::vector<pid_t> children_of(pid_t pid);
 std::vector<pid_t> children_of(const ProcessFigures& figures);
 std::vector<pid_t> children_by_walk(pid_t pid);  // reads every process's stat
 std::vector<pid_t> descendants_of(pid_t pid);    // breadth first, without pid itself
+// The process itself, its parent, and so on up to the first.
+std::vector<pid_t> lineage_of(pid_t pid);
+// Resident memory of the process and all its descendants; pages that they share count for each of them.
+std::uint64_t resident_bytes_of_tree(pid_t pid);
 std::uint64_t total_memory_bytes();
 
 }  // namespace circus::sys

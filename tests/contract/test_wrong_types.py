@@ -101,6 +101,12 @@ OPTION_TYPES = {
     "string of octal digits": (lambda value: isinstance(value, str), "{name!r} isn't an octal string"),
     "table of strings": (lambda value: isinstance(value, dict), "{name!r} isn't a valid object"),
     "table": (lambda value: isinstance(value, dict), "{name!r} isn't a valid object"),
+    "string or table": (lambda value: isinstance(value, (str, dict)), "{name!r} isn't a valid readiness"),
+    "array of strings or table": (lambda value: isinstance(value, dict) or
+                                  isinstance(value, list) and all(isinstance(word, str) for word in value),
+                                  "{name!r} isn't a list or object"),
+    'size: an integer of bytes or a string like `"200M"`': (lambda value: is_integer(value) or isinstance(value, str),
+                                                            "{name!r} isn't a size"),
     'integer, `"unlimited"` or an array of both limits': (lambda value: is_integer(value) or isinstance(value, str),
                                                           "{value!r} rlimit value isn't a valid int"),
 }

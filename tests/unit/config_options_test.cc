@@ -136,7 +136,9 @@ const Json& other_values() {
         "stop_children": true, "graceful_timeout": 1.0, "kill_tree": false, "send_hup": true, "priority": 1,
         "use_sockets": true, "stdin_socket": "s", "close_child_stdin": false, "close_child_stdout": true,
         "close_child_stderr": true, "stdout_stream": {"class": "StdoutStream"},
-        "stderr_stream": {"class": "FileStream", "filename": "/f"}, "hooks": {"after_stop": "l.so:f"}
+        "stderr_stream": {"class": "FileStream", "filename": "/f"}, "hooks": {"after_stop": "l.so:f"},
+        "ready": "notify", "ready_timeout": 1.5, "reload_mode": "hup", "max_surge": 1, "max_unavailable": 1,
+        "depends_on": ["db"], "critical": true, "memory_soft": "1M", "memory_max": 1000
     })");
     return values;
 }
@@ -193,6 +195,68 @@ TEST(SetWatcherOption, TakesANegativeCountAsNone) {
     WatcherConfig config = added();
     ASSERT_TRUE(set_watcher_option(config, "numprocesses", -3));
     EXPECT_EQ(config.numprocesses, 0);
+}
+
+TEST(SetWatcherOption, ReadsWhenAProcessIsReady) {
+    using Kind = ReadyConfig::Kind;
+    WatcherConfig config = added();
+    ASSERT_TRUE(set_watcher_option(config, "stdout_stream", Json{{"class", "StdoutStream"}}));
+    const std::vector<std::pair<Json, ReadyConfig>> rows = {
+        {"notify", {Kind::Notify, {}}},
+        {{{"log", "ready$"}}, {Kind::Log, "ready$"}},
+        {{{"tcp", "localhost:80"}}, {Kind::Tcp, "localhost:80"}},
+        {{{"tcp", "unix:/run/x"}}, {Kind::Tcp, "unix:/run/x"}},
+        {{{"tcp", "[::1]:80"}}, {Kind::Tcp, "[::1]:80"}},
+        {{{"tcp", "127.0.0.1:80$(circus.wid)"}}, {Kind::Tcp, "127.0.0.1:80$(circus.wid)"}},
+        {{{"http", "http://unix:/run/x:/health"}}, {Kind::Http, "http://unix:/run/x:/health"}},
+        {{{"http", "http://localhost"}}, {Kind::Http, "http://localhost"}},
+        {{{"exec", "true"}}, {Kind::Exec, "true"}},
+        {"spawned", {Kind::Spawned, {}}},
+    };
+    for (const auto& [value, expected] : rows) {
+        ASSERT_TRUE(set_watcher_option(config, "ready", value)) << value;
+        EXPECT_EQ(config.ready, expected) << value;
+        EXPECT_TRUE(check_watcher(config)) << value;
+        EXPECT_EQ(watcher_options_to_json(config, "/").value("ready", Json("spawned")), value);
+    }
+    for (const Json& value : {Json{{"tcp", "localhost"}}, Json{{"tcp", "h:0"}}, Json{{"tcp", "unix:x"}},
+                              Json{{"http", "localhost"}}, Json{{"http", "https://x/"}}, Json{{"exec", ""}},
+                              Json{{"log", ""}}, Json{{"log", "("}}}) {
+        WatcherConfig wrong = config;
+        ASSERT_TRUE(set_watcher_option(wrong, "ready", value)) << value;
+        EXPECT_FALSE(check_watcher(wrong)) << value;
+    }
+    for (const Json& value : {Json(3), Json("tcp"), Json::object(), Json{{"tcp", "h:1"}, {"exec", "x"}}})
+        EXPECT_FALSE(set_watcher_option(config, "ready", value)) << value;
+}
+
+TEST(SetWatcherOption, ReadsSizesByUnitsOf1024) {
+    WatcherConfig config = added();
+    const std::vector<std::pair<Json, unsigned long long>> rows = {
+        {"200M", 200ULL << 20}, {"1.5G", 3ULL << 29}, {"64 KiB", 1ULL << 16}, {"2gb", 2ULL << 30},
+        {"4096", 4096},         {4096, 4096},         {nullptr, 0},
+    };
+    for (const auto& [value, bytes] : rows) {
+        ASSERT_TRUE(set_watcher_option(config, "memory_max", value)) << value;
+        EXPECT_EQ(config.memory_max.bytes, bytes) << value;
+    }
+    for (const Json& value : {Json("M"), Json("1X"), Json("-1M"), Json(0), Json(-1), Json(true), Json("0")})
+        EXPECT_FALSE(set_watcher_option(config, "memory_max", value)) << value;
+}
+
+TEST(SetWatcherOption, ReadsWhatAWatcherDependsOn) {
+    using Until = Dependency::Until;
+    WatcherConfig config = added();
+    ASSERT_TRUE(set_watcher_option(config, "depends_on", Json::array({"db", "cache"})));
+    EXPECT_EQ(config.depends_on, (std::vector<Dependency>{{"db", Until::Ready}, {"cache", Until::Ready}}));
+    ASSERT_TRUE(set_watcher_option(config, "depends_on", Json{{"db", "started"}, {"job", "completed"}}));
+    EXPECT_EQ(config.depends_on,
+              (std::vector<Dependency>{{"db", Until::Started}, {"job", Until::Completed}}));
+    EXPECT_EQ(watcher_options_to_json(config, "/").at("depends_on"),
+              (Json{{"db", "started"}, {"job", "completed"}}));
+    for (const Json& value :
+         {Json("db"), Json::array({1}), Json::array({"db", "DB"}), Json{{"db", "up"}}, Json::array({""})})
+        EXPECT_FALSE(set_watcher_option(config, "depends_on", value)) << value;
 }
 
 TEST(SetWatcherOption, ReadsLimitsInEverySpelling) {

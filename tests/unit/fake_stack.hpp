@@ -60,6 +60,7 @@ class FakeStreams final : public StreamPort {
         opened.push_back(config.filename);
         return Pipe{++last, UniqueFd()};
     }
+    void watch(PipeId id, Pattern, std::function<void()> found) override { watched[id] = std::move(found); }
     void start(PipeId id, pid_t) override { started.push_back(id); }
     void finish(PipeId, std::function<void()> drained) override { finishing.push_back(std::move(drained)); }
     void discard(PipeId id) override { discarded.push_back(id); }
@@ -75,6 +76,7 @@ class FakeStreams final : public StreamPort {
     std::vector<std::string> opened;
     std::vector<PipeId> started, discarded;
     std::vector<std::function<void()>> finishing;
+    std::map<PipeId, std::function<void()>> watched;  // for a line
     int reopened = 0;
     std::optional<stream::Tail> kept;
     mutable std::vector<std::tuple<std::string, StreamKind, stream::TailQuery>> asked;
@@ -105,6 +107,19 @@ class FakeReadiness final : public ReadinessPort {
     void forget(int fd) override { watched.erase(fd); }
 
     std::set<int> watched;
+};
+
+class FakeProbes final : public ProbePort {
+  public:
+    void look(ChildId id, const config::ProbeAddress& at) override { looks[id] = at; }
+    void drop(ChildId id) override { looks.erase(id); }
+
+    std::map<ChildId, config::ProbeAddress> looks;  // not answered yet
+};
+
+class FakeNotify final : public NotifyPort {
+  public:
+    Result<std::string> address() override { return std::string("@notify"); }
 };
 
 // Another thread's work is done when a test says so.
@@ -182,6 +197,8 @@ struct FakeStack {
     FakeWorker worker;
     FakeDaemon daemon;
     FakeHooks hooks;
+    FakeNotify notify;
+    FakeProbes probes;
     HookRegistry hook_registry;
     DrainPort* drain = nullptr;  // of the test's own
     config::Config config;
@@ -213,7 +230,9 @@ struct FakeStack {
                                                                    &daemon,
                                                                    &hook_registry,
                                                                    &hooks,
-                                                                   drain});
+                                                                   drain,
+                                                                   &notify,
+                                                                   &probes});
         daemon.file.config = config;
         EXPECT_TRUE(arbiter->bind_sockets());
         arbiter->start();

@@ -48,6 +48,28 @@ TEST_F(StreamTest, EightWorkersShareAFileWithoutMixingOrLosingALine) {
     for (size_t w = 0; w < kWorkers; ++w) EXPECT_EQ(got[w], texts[w]) << "worker " << w;
 }
 
+TEST_F(StreamTest, TheFirstLineThatMatchesIsToldOnceAndIsWrittenAsItIs) {
+    auto pattern = Pattern::compile("ready \\d+$");
+    ASSERT_TRUE(pattern);
+    auto pipe = streams->open(file("log"));
+    ASSERT_TRUE(pipe);
+    int found = 0;
+    streams->watch(pipe->id, std::move(*pattern), [&found] { ++found; });
+    streams->start(pipe->id, 7);
+    const auto say = [&](std::string_view text) { return write_all(pipe->write_end.get(), text); };
+    ASSERT_TRUE(say("ready\nnot ready 12 yet\nalready re"));
+    ASSERT_TRUE(wait_until([&] { return slurp(directory + "/log").size() == 23; }));
+    EXPECT_EQ(found, 0);
+    ASSERT_TRUE(say("ady 12\r\nready 13\n"));
+    EXPECT_TRUE(wait_until([&] { return found > 0; }));
+    bool drained = false;
+    pipe->write_end.reset();
+    streams->finish(pipe->id, [&drained] { drained = true; });
+    EXPECT_TRUE(wait_until([&] { return drained; }));
+    EXPECT_EQ(found, 1);
+    EXPECT_EQ(slurp(directory + "/log"), "ready\nnot ready 12 yet\nalready ready 12\r\nready 13\n");
+}
+
 TEST_F(StreamTest, AWorkerThatWritesAndExitsAtOnceLosesNothing) {
     const std::string text = numbered_lines(0, 2000) + "no newline at the end";
     for (int i = 0; i < 20; ++i) run(file(cat("log", i)), text);

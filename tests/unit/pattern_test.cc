@@ -1,11 +1,11 @@
+#include "base/pattern.hpp"
+
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "control/pattern.hpp"
-
-namespace circus::control {
+namespace circus {
 namespace {
 
 bool matches(const char* pattern, const std::string& text) {
@@ -14,7 +14,31 @@ bool matches(const char* pattern, const std::string& text) {
     return compiled && compiled->matches_beginning_of(text);
 }
 
-TEST(ControlPattern, MatchesAsPythonsReMatch) {
+TEST(Pattern, AnywhereInATextItMatchesAsPythonsReSearch) {
+    struct Row {
+        const char* pattern;
+        const char* text;
+        bool hit;
+    };
+    const std::vector<Row> rows = {
+        {"ready", "is ready now", true},
+        {"^ready", "is ready", false},
+        {"ready$", "is ready", true},
+        {"ready$", "ready now", false},
+        {"", "", true},
+        {"a|b", "xxb", true},
+        {"ab+c", "xabbbcx", true},
+        {"ab+c", "xacx", false},
+        {"\\d+ connections", "got 12 connections", true},
+    };
+    for (const Row& row : rows) {
+        const auto compiled = Pattern::compile(row.pattern);
+        ASSERT_TRUE(compiled) << row.pattern;
+        EXPECT_EQ(compiled->matches_part_of(row.text), row.hit) << row.pattern << " in " << row.text;
+    }
+}
+
+TEST(Pattern, MatchesAsPythonsReMatch) {
     struct Row {
         const char* pattern;
         const char* text;
@@ -42,13 +66,13 @@ TEST(ControlPattern, MatchesAsPythonsReMatch) {
         EXPECT_EQ(matches(row.pattern, row.text), row.hit) << row.pattern << " " << row.text;
 }
 
-TEST(ControlPattern, WhatIsNoPatternIsAnError) {
+TEST(Pattern, WhatIsNoPatternIsAnError) {
     for (const char* pattern : {"(", ")", "a)", "(a", "[a", "*a", "a**", "\\", "a{2}{3}", "[b-a]", "(?=a)",
                                 "(?P<n>a)", "\\1", "a{2,1}", "a{5000}"})
         EXPECT_FALSE(Pattern::compile(pattern)) << pattern;
 }
 
-TEST(ControlPattern, HostilePatternsAreBounded) {
+TEST(Pattern, HostilePatternsAreBounded) {
     EXPECT_FALSE(matches("(a*)*(a*)*(a*)*b", std::string(5000, 'a')));
     EXPECT_FALSE(Pattern::compile("(((a{1000}){1000}){1000}){1000}"));
     EXPECT_FALSE(Pattern::compile("((((){1000}){1000}){1000}){1000}"));
@@ -57,4 +81,4 @@ TEST(ControlPattern, HostilePatternsAreBounded) {
 }
 
 }  // namespace
-}  // namespace circus::control
+}  // namespace circus

@@ -1,4 +1,4 @@
-#include "control/pattern.hpp"
+#include "base/pattern.hpp"
 
 #include <limits>
 #include <memory>
@@ -7,7 +7,7 @@
 
 #include "base/text.hpp"
 
-namespace circus::control {
+namespace circus {
 
 namespace {
 constexpr std::size_t kMaxLength = 512;
@@ -340,7 +340,7 @@ void Pattern::enter(std::vector<int>& active, std::vector<bool>& seen, int state
     }
 }
 
-bool Pattern::matches_beginning_of(std::string_view text) const {
+bool Pattern::matches(std::string_view text, bool anywhere) const {
     std::vector<int> active;
     std::vector<bool> seen(states_.size(), false);
     enter(active, seen, start_, 0, text.size());
@@ -353,9 +353,11 @@ bool Pattern::matches_beginning_of(std::string_view text) const {
             if (at < text.size() && here.bytes[static_cast<unsigned char>(text[at])])
                 enter(next, seen, here.next, at + 1, text.size());
         }
-        if (next.empty() || at >= text.size()) return false;
+        if (at >= text.size()) return false;
+        if (anywhere) enter(next, seen, start_, at + 1, text.size());
+        if (next.empty()) return false;
         active = std::move(next);
     }
 }
 
-}  // namespace circus::control
+}  // namespace circus

@@ -1,0 +1,212 @@
+// Facts: a process was spawned, exited, became known to be of no use. They only set data; watcher_settle.cc
+// acts.
+#include <cassert>
+#include <cerrno>
+#include <sys/wait.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "supervise/watcher.hpp"
+#include "sys/signals.hpp"
+
+namespace circus::supervise {
+
+using model::ProcessEvent;
+using model::ProcessState;
+
+void Watcher::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
+    if (hooks_ && hooks_->owns(id)) return hooks_->on_spawned(id, pid, std::move(pidfd));
+    if (checks_ && checks_->owns(id)) return checks_->on_spawned(id, pid, std::move(pidfd));
+    const auto at = processes_.find(id);
+    assert(at != processes_.end());
+    Process& process = at->second;
+    process.pid = pid;
+    process.pidfd = std::move(pidfd);
+    if (process.stops != 0) {
+        for (const PipeId pipe : process.pipes) stack_.streams.start(pipe, pid);
+        act(process, process.apply(ProcessEvent::Spawned));
+        return;
+    }
+    ++active_count_;
+    process.started = stack_.clock.now();
+    process.started_wall = stack_.clock.wall();
+    if (config_.max_age > 0)
+        process.expires =
+            process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
+    for (const PipeId pipe : process.pipes) stack_.streams.start(pipe, pid);
+    failures_ = 0;
+    if (process.wid <= config_.numprocesses && up_ && !drain_) slot(process.wid).spawned = true;
+    stack_.events.publish(name(), "spawn",
+                          {{"process_pid", pid}, {"wid", process.wid}, {"time", process.started_wall}});
+    if (is_hooked(model::HookPoint::AfterSpawn)) ask_after_spawn(process);
+    if (process.ready.kind != config::ReadyConfig::Kind::Spawned) await_ready(process);
+    if (!process.unproven && !process.awaited) prove(process.wid);
+    if (reloading_ || process.outdated || process.condemned || process.expires || process.awaited ||
+        config_.memory_soft.bytes != 0 || process.state != ProcessState::Idle)
+        look();
+    act(process, process.apply(ProcessEvent::Spawned));
+}
+
+void Watcher::on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, int detail) {
+    look();
+    const bool is_hook = hooks_ && hooks_->owns(id);
+    const bool is_check = checks_ && checks_->owns(id);
+    const auto at = processes_.find(id);
+    assert(is_hook || is_check || at != processes_.end());
+    std::string what =
+        is_hook || is_check
+            ? "cannot be run"
+            : cat("cannot spawn ", py_repr(at->second.stops == 0 ? config_.cmd : config_.stop_command));
+    what += cat(": ", keeper::to_string(stage));
+    if (stage == keeper::SpawnStage::Rlimit) {
+        for (const auto& [limit, setting] : config_.rlimits)
+            if (setting.resource == detail)
+                what += cat(" ", limit, "=", setting.soft ? std::to_string(*setting.soft) : "unlimited");
+    }
+    if (stage == keeper::SpawnStage::WorkingDir) what += cat(" ", py_repr(config_.working_dir));
+    const std::string why = sys_error(std::move(what), error).text;
+    if (is_hook) return hooks_->on_spawn_failed(id, why);
+    if (is_check) return checks_->on_spawn_failed(id, why);
+    for (const PipeId pipe : at->second.pipes) stack_.streams.discard(pipe);
+    const Process process = std::move(at->second);
+    processes_.erase(at);
+    if (process.stops == 0)
+        spawn_failed(process.wid, {why, error});
+    else
+        on_stop_command_ended(process, why);
+}
+
+void Watcher::on_connection() {
+    if (!awaiting_) return;
+    look();
+    awaiting_ = false;
+    log::info(cat("watcher ", name(), ": a connection came in"));
+    go_up();
+}
+
+model::BackoffPolicy Watcher::backoff() const {
+    return {from_seconds(config_.min_uptime),
+            from_seconds(config_.max_backoff.value_or(stack_.circus.check_delay))};
+}
+
+namespace {
+// What the machine has none of for the time being; the program that was to be started can do nothing about
+// it.
+bool is_shortage(int error) {
+    return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+}  // namespace
+
+void Watcher::spawn_failed(model::Wid wid, const Error& why) {
+    if (!is_shortage(why.code)) ++failures_;
+    log::error(cat("watcher ", name(), ": ", why.text));
+    const bool last =
+        !is_shortage(why.code) && config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
+    if (last && reloading_) {
+        end_reload(false, why.text);
+        return;
+    }
+    if (last) {
+        give_up(cat("stopped after ", failures_, " failed spawns in a row"));
+        return;
+    }
+    Slot& s = slot(wid);
+    s.delay = model::next_delay(s.delay, Duration(-1), backoff(), stack_.random());
+    s.not_before = stack_.clock.now() + s.delay;
+}
+
+void Watcher::give_up(const std::string& why) {
+    log::error(cat("watcher ", name(), ": ", why));
+    look();
+    up_ = false;
+    armed_ = false;  // the connection is still there: it would only fail again
+    drain_ = false;
+    reloading_ = false;
+    canary_ = {};
+    ended_for_good(last_code_ != 0 ? last_code_ : 1);
+}
+
+namespace {
+std::string how_it_ended(int code) {
+    return code >= 0 ? cat("exited with ", code) : cat("was ended by ", sys::signal_name(-code));
+}
+}  // namespace
+
+void Watcher::finish_pipes(const Process& process) {
+    for (const PipeId pipe : process.pipes) {
+        ++draining_;
+        stack_.streams.finish(pipe, [this] {
+            --draining_;
+            if (armed_) look();
+            mark_(*this);
+        });
+    }
+}
+
+void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
+    if (hooks_ && hooks_->owns(id)) return hooks_->on_exited(id, status);
+    if (checks_ && checks_->owns(id)) return checks_->on_exited(id, status);
+    look();
+    const auto at = processes_.find(id);
+    assert(at != processes_.end());
+    Process& process = at->second;
+    const bool expected = process.state != ProcessState::Running;
+    process.apply(ProcessEvent::Exited);
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    finish_pipes(process);
+    if (process.stops != 0) {
+        const Process command = std::move(process);
+        processes_.erase(at);
+        on_stop_command_ended(command, code == 0 ? "" : how_it_ended(code));
+        return;
+    }
+    --active_count_;
+    Json event = {{"process_pid", process.pid},
+                  {"wid", process.wid},
+                  {"time", stack_.clock.wall()},
+                  {"exit_code", code}};
+    if (!process.why.empty()) event["reason"] = process.why;
+    stack_.events.publish(name(), "reap", std::move(event));
+    tell_reaped(process, code);
+    if (code != 0 && !process.outdated) last_code_ = code;
+    const std::string line = cat("watcher ", name(), ": process ", process.pid, " (wid ", process.wid, ") ",
+                                 how_it_ended(code), expected ? "" : " unasked", ", max RSS ",
+                                 human_bytes(static_cast<double>(usage.ru_maxrss) * 1024.0),
+                                 process.why.empty() ? "" : cat("; it ", process.why));
+    if (expected && process.why.empty())
+        log::debug(line);
+    else
+        log::info(line);
+
+    stop_awaiting(process);
+    const bool unready = process.awaited && !expected;
+    if (up_ && !drain_ && !process.outdated && process.wid <= config_.numprocesses) {
+        Slot& s = slot(process.wid);
+        if (!config_.respawn) s.spent = true;
+        s.renewed = s.renewed || (!process.unproven && !process.awaited);
+        if (!expected) {
+            const TimePoint now = stack_.clock.now();
+            // However long it tried, it was of no use.
+            const Duration lived = unready ? Duration(-1) : now - process.started;
+            s.delay = model::next_delay(s.delay, lived, backoff(), stack_.random());
+            s.not_before = now + s.delay;
+            if (armed_ && s.spent) {
+                await_delay_ = model::next_delay(await_delay_, lived, backoff(), stack_.random());
+                await_not_before_ = now + await_delay_;
+            }
+        }
+    }
+    const Process gone = std::move(process);
+    processes_.erase(at);
+    // A new program that ends where it should go on is of no use, in a reload that looks at what it does.
+    const bool failed = reloading_ && !expected && !gone.outdated &&
+                        (canary_.count > 0 || gone.ready.kind != config::ReadyConfig::Kind::Spawned);
+    if (!unready && failed)
+        end_reload(false, cat("process ", gone.pid, " (wid ", gone.wid, ") ", how_it_ended(code)));
+    if (unready)
+        ended_unready(gone.wid, gone.pid, gone.outdated, cat(how_it_ended(code), " before it was ready"));
+}
+
+}  // namespace circus::supervise
