@@ -4,11 +4,13 @@ readers that do not read, and a machine that has run out of something.
 The flatness tests run a shorter version of themselves. The full one (20,000 respawns, 1,000,000 commands):
     CIRCUS_BUILD=build CIRCUS_RESPAWNS=20000 CIRCUS_COMMANDS=1000000 tests/contract/test_bounded.py FlatTest
 """
+import contextlib
 import json
 import os
+import random
 import re
 import resource
-import signal
+import socket
 import subprocess
 import sys
 import time
@@ -154,19 +156,44 @@ class MessagesTest(ContractCase):
         self.assertEqual(daemon.arbiter, arbiter)
         self.assertEqual(other.ok("list")["watchers"], ["web"])
 
+    def test_BytesThatAreNoMessagesHarmNobodyAndLeaveNothing(self):
+        daemon = self.run_daemon(WEB.replace("@COUNT@", "1"))
+        chance = random.Random(8)
+
+        def throw(count):
+            """Connections that say all sorts of things, or nothing, and are open at the same time."""
+            opened = []
+            for number in range(count):
+                greeting = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00NULL" + b"\0" * 16 + b"\0" + b"\0" * 31
+                for text in (b"GET / HTTP/1.1\r\n\r\n", chance.randbytes(number), greeting + chance.randbytes(number), b""):
+                    one = socket.socket(socket.AF_UNIX)
+                    one.connect(daemon.endpoint[len("ipc://"):])
+                    with contextlib.suppress(OSError):  # it may be closed already
+                        one.sendall(text)
+                    opened.append(one)
+            daemon.client.ok("numwatchers")
+            for one in opened:
+                one.close()
+        for _ in range(10):  # two hundred at a time, until memory for so many has been made
+            throw(50)
+        growth = Growth(daemon)
+        for _ in range(10):
+            throw(50)
+        growth.expect_none(self, {"keeper": MIB // 4, "arbiter": 4 * MIB})
+
     def test_SubscribersThatNeverReadCostBoundedMemoryAndOthersNoEvent(self):
         daemon = self.run_daemon(WEB.replace("@COUNT@", "1"))
         deaf = []
         for _ in range(5):
-            socket = daemon.context.socket(zmq.SUB)
-            daemon.clients.append(socket)
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RCVHWM, 1)
-            socket.setsockopt(zmq.SUBSCRIBE, b"")
-            socket.connect(daemon.pubsub)
-            deaf.append(socket)
-        for socket in deaf:  # each has a subscription that counts
-            wait_until(lambda subscribed=socket: daemon.client.ok(
+            subscriber = daemon.context.socket(zmq.SUB)
+            daemon.clients.append(subscriber)
+            subscriber.setsockopt(zmq.LINGER, 0)
+            subscriber.setsockopt(zmq.RCVHWM, 1)
+            subscriber.setsockopt(zmq.SUBSCRIBE, b"")
+            subscriber.connect(daemon.pubsub)
+            deaf.append(subscriber)
+        for subscriber in deaf:  # each has a subscription that counts
+            wait_until(lambda subscribed=subscriber: daemon.client.ok(
                 "set", name="web", options={"warmup_delay": 0}, waiting=True) and subscribed.poll(10))
         events = daemon.new_events("web")
         before, seen = rss(daemon.arbiter), 0
