@@ -25,7 +25,8 @@ list() {
             echo chromium fonts-dejavu-core ;;
         test)
             echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy lld \
-                shellcheck zsh fish tmux abigail-tools ;;
+                shellcheck zsh fish tmux abigail-tools \
+                clang-14 libclang-rt-14-dev ;;
         *)
             echo "packages.sh: no group \"$1\": build, stack, web, test or browser" >&2
             return 2 ;;

@@ -5,6 +5,7 @@
 #   release   builds ./build and runs its tests, the contract tests excepted
 #   contract  the built programs from outside: tests/contract, label `contract`
 #   asan      the tests of release with AddressSanitizer and UBSan, in ./build-asan
+#   fuzz      the fuzzers of tests/fuzz for some seconds each, with AddressSanitizer and UBSan, in ./build-fuzz
 #   tsan      the tests of what has threads with ThreadSanitizer, in ./build-tsan
 #   format    clang-format has nothing to change
 #   scripts   shellcheck has nothing to say
@@ -15,7 +16,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 
-all_parts="release contract asan tsan format scripts tidy"
+all_parts="release contract asan fuzz tsan format scripts tidy"
 parts=
 install=yes
 for argument in "$@"; do
@@ -168,6 +169,15 @@ part_asan() {
     section "asan: unit and loop tests"
     ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
         run_ctest build-asan -E "$not_unit_tests" -j "$jobs" -LE 'contract|bench'
+}
+
+part_fuzz() {
+    section "fuzz: build"
+    build build-fuzz fuzzers "${quick_build[@]}" -DCIRCUS_TESTS=OFF -DCIRCUS_FUZZ=ON -DCIRCUS_PRECOMPILE=OFF \
+        -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_CXX_FLAGS_DEBUG="-g1 -O1" \
+        -DCIRCUS_SANITIZE=address,undefined || return
+    section "fuzz: some seconds each"
+    run_ctest build-fuzz -j "$jobs" -L fuzz
 }
 
 # The layers with threads are loop and stream; a test program that includes them is a test of threads. Tests that

@@ -86,17 +86,66 @@ bool for_each_number(int directory, Visit&& visit) {
     }
 }
 
+constexpr pid_t kTooLong = 100'000'000;  // no pid has so many digits
+
 void append_numbers_of(int fd, pid_t parent, ProcessList& list) {
     ByteReader reader(fd);
     pid_t pid = 0;
     for (char c; reader.next(c);) {
         if (is_digit(c)) {
-            pid = pid * 10 + (c - '0');
-        } else if (pid > 0) {
-            list.add({pid, parent});
+            pid = pid < kTooLong ? pid * 10 + (c - '0') : kTooLong;
+        } else {
+            if (pid > 0 && pid < kTooLong) list.add({pid, parent});
             pid = 0;
         }
     }
+}
+
+// `text` is ended by a NUL.
+bool parse_stat(const char* text, std::size_t size, ProcessStat& stat) {
+    // "pid (comm) state ppid pgrp session …": comm may hold anything, also parentheses.
+    const char* at = std::strrchr(text, ')');
+    if (!at || at + 2 >= text + size) return false;
+    stat.state = at[2];
+    at += 3;
+    for (int field = 4; field <= 22 && *at != '\0'; ++field) {
+        while (*at == ' ') ++at;
+        std::uint64_t value = 0;
+        for (; *at != ' ' && *at != '\0'; ++at)
+            if (is_digit(*at)) value = value * 10 + static_cast<std::uint64_t>(*at - '0');
+        if (field == 4) stat.parent = static_cast<pid_t>(value);
+        if (field == 6) stat.session = static_cast<pid_t>(value);
+        if (field == 22) stat.start_ticks = value;
+    }
+    return true;
+}
+
+// In the entries of an environment, each ended by a NUL.
+ChildId find_mark(int fd, std::string_view instance) {
+    static constexpr std::string_view kName = "CIRCUS_INSTANCE=";
+    ByteReader reader(fd);
+    const std::size_t prefix = kName.size() + instance.size();
+    const auto expected = [&](std::size_t i) {
+        if (i < kName.size()) return kName[i];
+        return i < prefix ? instance[i - kName.size()] : '.';
+    };
+    std::size_t matched = 0;  // characters of "NAME=instance."; beyond that: reading the number
+    bool is_ours = true;      // the entry agrees so far
+    ChildId id = 0;
+    for (char c; reader.next(c);) {
+        if (c == '\0') {
+            if (is_ours && matched == prefix + 1 && id != 0) return id;
+            matched = 0;
+            is_ours = true;
+            id = 0;
+        } else if (is_ours && matched <= prefix) {
+            is_ours = c == expected(matched++);
+        } else if (is_ours) {
+            is_ours = is_digit(c);
+            id = id * 10 + static_cast<ChildId>(c - '0');
+        }
+    }
+    return 0;
 }
 
 bool kernel_lists_children() {
@@ -119,21 +168,7 @@ bool read_stat(pid_t pid, ProcessStat& stat) {
     const ssize_t got = read(fd.get(), buffer, sizeof buffer - 1);
     if (got <= 0) return false;
     buffer[got] = '\0';
-    // "pid (comm) state ppid pgrp session …": comm may hold anything, also parentheses.
-    const char* at = std::strrchr(buffer, ')');
-    if (!at || at + 2 >= buffer + got) return false;
-    stat.state = at[2];
-    at += 3;
-    for (int field = 4; field <= 22 && *at != '\0'; ++field) {
-        while (*at == ' ') ++at;
-        std::uint64_t value = 0;
-        for (; *at != ' ' && *at != '\0'; ++at)
-            if (is_digit(*at)) value = value * 10 + static_cast<std::uint64_t>(*at - '0');
-        if (field == 4) stat.parent = static_cast<pid_t>(value);
-        if (field == 6) stat.session = static_cast<pid_t>(value);
-        if (field == 22) stat.start_ticks = value;
-    }
-    return true;
+    return parse_stat(buffer, static_cast<std::size_t>(got), stat);
 }
 
 void append_children_by_walk(pid_t parent, ProcessList& list) {
@@ -162,32 +197,8 @@ void append_descendants(ProcessList& list, std::size_t first) {
 }
 
 ChildId read_mark(pid_t pid, std::string_view instance) {
-    static constexpr std::string_view kName = "CIRCUS_INSTANCE=";
     const UniqueFd fd = Path().text("/proc/").number(pid).text("/environ").open();
-    if (!fd) return 0;
-    ByteReader reader(fd.get());
-    const std::size_t prefix = kName.size() + instance.size();
-    const auto expected = [&](std::size_t i) {
-        if (i < kName.size()) return kName[i];
-        return i < prefix ? instance[i - kName.size()] : '.';
-    };
-    std::size_t matched = 0;  // characters of "NAME=instance."; beyond that: reading the number
-    bool is_ours = true;      // the entry agrees so far
-    ChildId id = 0;
-    for (char c; reader.next(c);) {
-        if (c == '\0') {
-            if (is_ours && matched == prefix + 1 && id != 0) return id;
-            matched = 0;
-            is_ours = true;
-            id = 0;
-        } else if (is_ours && matched <= prefix) {
-            is_ours = c == expected(matched++);
-        } else if (is_ours) {
-            is_ours = is_digit(c);
-            id = id * 10 + static_cast<ChildId>(c - '0');
-        }
-    }
-    return 0;
+    return fd ? find_mark(fd.get(), instance) : 0;
 }
 
 bool signal_process(const ProcessRef& ref, pid_t adopter, int signo) {

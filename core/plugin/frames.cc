@@ -44,6 +44,8 @@ std::vector<stream::Chunk> chunks_of(const Json& message, const std::string& byt
     std::size_t at = 0;
     for (const Json& row : message.at("chunks")) {
         const auto size = row.at(4).get<std::size_t>();
+        if (size > bytes.size() - at)
+            throw Json::out_of_range::create(401, "a chunk is longer than what came", &row);
         chunks.push_back({row.at(0).get<std::string>(), static_cast<stream::Channel>(row.at(3).get<int>()),
                           row.at(1).get<pid_t>(), row.at(2).get<double>(), bytes.substr(at, size)});
         at += size;
