@@ -195,6 +195,25 @@ autoscale.boot_time = 0.5
                                check=True, capture_output=True, text=True).stdout
         self.assertIn("wanted by external", shown)
 
+    def test_WhereTheWatcherTellsWhoIsReadyTheBootTimeIsMeasured(self):
+        daemon = self.scaled("""
+[watcher.web]
+cmd = "/bin/sleep 1000"
+ready = {exec = "/bin/sleep 1.5"}
+autoscale.max = 4
+autoscale.external = "jobs"
+autoscale.external_target = 10
+autoscale.boot_time = 777
+""")
+        daemon.client.ok("gauge", watcher="web", name="jobs", value=40)
+        self.wait_count(daemon, 4)
+
+        def boot_time():
+            told = daemon.client.ok("gauge", watcher="web")["gauges"]
+            return told.get("autoscaler.boot_time", {}).get("value", 777)
+        wait_until(lambda: boot_time() != 777, PATIENT, lambda: daemon.log_tail())
+        self.assertGreaterEqual(boot_time(), 1.5)
+
 
 class AutoscalerIsolated(Autoscaler):
     isolate = True
