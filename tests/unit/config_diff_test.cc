@@ -90,7 +90,12 @@ Json sample(const Row<WatcherConfig>& row) {
                                                     {"stdout_stream", {{"class", "StdoutStream"}}},
                                                     {"stderr_stream", {{"class", "StdoutStream"}}},
                                                     {"hooks", {{"after_stop", "l.so:f"}}},
-                                                    {"stop_signal", "INT"}};
+                                                    {"stop_signal", "INT"},
+                                                    {"ready", "notify"},
+                                                    {"reload_mode", "sequential"},
+                                                    {"depends_on", Json::array({"db"})},
+                                                    {"memory_soft", "1M"},
+                                                    {"memory_max", "1M"}};
     if (const auto at = kSpecial.find(row.info.name); at != kSpecial.end()) return at->second;
     const Json now = row.get(WatcherConfig{});
     switch (row.info.type) {
