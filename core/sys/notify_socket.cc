@@ -32,7 +32,7 @@ bool bind_anywhere(int fd) {
     return ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address.sun_family) == 0;
 }
 
-std::string address_of(int fd) {
+std::string abstract_name_of(int fd) {
     sockaddr_un address{};
     socklen_t size = sizeof address;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
@@ -78,7 +78,7 @@ Result<NotifySocket> NotifySocket::open(std::string_view name) {
         return sys_error("cannot ask for the senders of sd_notify", errno);
     if (!bind_abstract(fd.get(), name) && !bind_anywhere(fd.get()))
         return sys_error("cannot bind a socket for sd_notify", errno);
-    std::string address = address_of(fd.get());
+    std::string address = abstract_name_of(fd.get());
     if (address.empty()) return Error{"the socket for sd_notify has no address"};
     return NotifySocket(std::move(fd), std::move(address));
 }

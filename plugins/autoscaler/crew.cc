@@ -5,16 +5,11 @@
 
 #include <circus/values.hpp>
 
+#include "knobs.hpp"
+
 namespace autoscaler {
 
 namespace {
-
-using nlohmann::json;
-
-std::optional<double> number_in(const json& process, const char* key) {
-    const auto at = process.find(key);
-    return at != process.end() && at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
-}
 
 double median_of(std::vector<double> values) {
     const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -24,7 +19,7 @@ double median_of(std::vector<double> values) {
 
 }  // namespace
 
-bool Crew::judge_ready(Known& known, const json& process, double age) {
+bool Crew::judge_ready(Known& known, const Json& process, double age) {
     const auto told = process.find("ready");
     if (told == process.end() || !told->is_boolean())
         return age >= std::chrono::duration<double>(boot_time_).count();
@@ -38,7 +33,7 @@ bool Crew::judge_ready(Known& known, const json& process, double age) {
     return is_ready;
 }
 
-void Crew::look(const json& info, int wanted, Time boot_time) {
+void Crew::look(const Json& info, int wanted, Time boot_time) {
     boot_time_ = measured_boot_
                      ? std::chrono::duration_cast<Time>(std::chrono::duration<double>(*measured_boot_))
                      : boot_time;

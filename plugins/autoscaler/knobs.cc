@@ -25,11 +25,6 @@ bool has_type(const Json& value, const Json& type) {
     return value.is_string();
 }
 
-std::optional<double> number_in(const Json& options, const char* name) {
-    const auto at = options.find(name);
-    return at != options.end() && at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
-}
-
 Time seconds_in(const Json& options, const char* name) {
     constexpr double kLongest = 1e9;
     const std::chrono::duration<double> seconds(std::min(options.at(name).get<double>(), kLongest));
@@ -42,6 +37,11 @@ circus::Failure wrong(const Json& options, const char* name, const std::string& 
 }
 
 }  // namespace
+
+std::optional<double> number_in(const Json& options, const char* name) {
+    const auto at = options.find(name);
+    return at != options.end() && at->is_number() ? std::optional(at->get<double>()) : std::nullopt;
+}
 
 std::string problem_of(const std::string& name, const Json& value) {
     const auto row = option_table().find(name);

@@ -27,6 +27,9 @@ struct Knobs {
 // `options`: complete, with the names of kOptions. Throws circus::Failure that names the option.
 Knobs read_knobs(const Json& options);
 
+// Empty: there is no such member, or it is no number.
+std::optional<double> number_in(const Json& object, const char* name);
+
 // What is written in the watcher's table, or set by an operator, as an option of that name; empty: it is
 // good.
 std::string problem_of(const std::string& name, const Json& value);
