@@ -61,11 +61,11 @@ Result<ProbeAddress> parse_tcp_address(std::string_view written) {
 }
 
 Result<ProbeAddress> parse_http_url(std::string_view written) {
-    constexpr std::string_view kScheme = "http://";
+    constexpr std::string_view kHttp = "http://";
     if (written.starts_with("https://"))
         return Error{"https is not spoken here; let a command ask, as in {exec = \"curl -fsS https://…\"}"};
-    if (!written.starts_with(kScheme)) return Error{"must begin with http://"};
-    written.remove_prefix(kScheme.size());
+    if (!written.starts_with(kHttp)) return Error{"must begin with http://"};
+    written.remove_prefix(kHttp.size());
     if (!is_plain(written)) return Error{"a URL has no blanks"};
     if (written.starts_with(kUnix)) {
         written.remove_prefix(kUnix.size());
