@@ -18,7 +18,7 @@ namespace circus::bin {
 
 namespace {
 
-constexpr int kLook = 100;  // milliseconds; how often give_up() is asked
+constexpr int kAskEvery = 100;  // milliseconds; how often give_up() is asked
 
 constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warning", "error", "critical"};
 
@@ -105,7 +105,7 @@ class FileTarget final : public LogTarget {
     // Until a write does not block. A pipe polls writable when PIPE_BUF bytes fit; a file always does.
     Status wait(const std::function<bool()>& give_up) const {
         pollfd ready{descriptor(), POLLOUT, 0};
-        while (::poll(&ready, 1, kLook) <= 0)
+        while (::poll(&ready, 1, kAskEvery) <= 0)
             if (give_up()) return sys_error("not taken", EAGAIN);
         return Ok{};
     }

@@ -11,7 +11,7 @@ namespace circus::bin {
 
 namespace {
 
-constexpr Milliseconds kLook{1000};
+constexpr Milliseconds kLookAround{1000};
 constexpr std::string_view kOwn[] = {"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID="};
 
 // Zero: no watchdog is asked for, or it is meant for another process.
@@ -56,7 +56,7 @@ void ServiceManager::ready() {
     is_ready_ = true;
     told_ = status_();
     tell(cat("READY=1\nSTATUS=", told_));
-    looks_.start(kLook, kLook);
+    looks_.start(kLookAround, kLookAround);
     if (watchdog_ == Duration{}) return;
     tell("WATCHDOG=1");
     pings_.start(watchdog_ / 2, std::max<Duration>(watchdog_ / 2, Milliseconds(1)));

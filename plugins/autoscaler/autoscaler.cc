@@ -296,7 +296,7 @@ class Autoscaler final : public circus::Plugin {
             });
         });
     }
-    void run(const char* command, const Json& properties, const std::string& name, TaskFn then) {
+    void run(const char* command, const Json& properties, const std::string& name, const TaskFn& then) {
         call(command, properties, [=, this](circus_status status, const Json& answer) {
             if (status == CIRCUS_OK) return then();
             host().error(name + ": " + command + ": " + reason_in(answer));
