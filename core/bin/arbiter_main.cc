@@ -1,3 +1,4 @@
+// Long because it is the wiring: every part of the arbiter is made, armed and taken down here, in one order.
 #include "bin/arbiter_main.hpp"
 
 #include <csignal>

@@ -9,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from harness import CIRCUSCTL, CIRCUSD, ROOT, ContractCase, main, read_proc, state_and_parent, wait_until
+from harness import CIRCUSCTL, CIRCUSD, ROOT, ContractCase, holds_for, main, read_proc, state_and_parent, wait_until
 
 GOOD = """
 [watcher.web]
@@ -140,12 +140,7 @@ class NotifyTest(SystemdCase):
 
     def stays(self, seen):
         """Nothing more for a second, a last one that was on its way between the two processes excepted."""
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
-            if len(self.manager.collect()) > seen + 1:
-                return False
-            time.sleep(0.02)
-        return True
+        return holds_for(lambda: len(self.manager.collect()) <= seen + 1, 1)
 
     def test_AWatchdogForAnotherProcessIsNotFed(self):
         daemon = self.start(WATCHDOG_USEC="20000", WATCHDOG_PID="1")

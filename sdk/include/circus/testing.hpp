@@ -1,5 +1,6 @@
 // FakeHost: a host for unit tests of a plugin, without circusd, loop or clock. The test links the plugin's
-// objects (circus_add_plugin() makes NAME_objects) and turns time by hand.
+// objects (circus_add_plugin() makes NAME_objects) and turns time by hand. One long header on purpose: a test
+// includes this and nothing else of ours.
 //
 //     circus::testing::FakeHost host;                 // of the circus_plugin_v1 that is linked in
 //     host.start({{"window", 2}});                    // options as in a file; defaults are filled in
