@@ -16,13 +16,17 @@
 #include "base/text.hpp"
 #include "bin/daemon_log.hpp"
 #include "bin/daemonize.hpp"
+#include "bin/holds.hpp"
 #include "bin/instance_guard.hpp"
 #include "bin/keeper_link.hpp"
 #include "bin/pidfile.hpp"
+#include "bin/plugin_record.hpp"
 #include "bin/ports.hpp"
 #include "bin/ready_ports.hpp"
 #include "bin/service_manager.hpp"
 #include "bin/settings.hpp"
+#include "bin/shared_page.hpp"
+#include "bin/upgrade.hpp"
 #include "bus/bus.hpp"
 #include "config/log_output.hpp"
 #include "control/endpoint.hpp"
@@ -55,6 +59,7 @@ constexpr Milliseconds kHelloDeadline{5000};
 constexpr Milliseconds kAloneDeadline{5000};
 constexpr Milliseconds kFlushDeadline{1000};
 constexpr Milliseconds kOutputDeadline{2000};
+constexpr Milliseconds kLeaveDelay{50};    // for the last answer to leave
 constexpr Milliseconds kPluginBudget{10};  // of one turn, for all plugins
 
 std::vector<std::string> own_environment() {
@@ -74,6 +79,16 @@ void tell(const std::string& text) {
         const ssize_t wrote = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
+std::string read_all(const UniqueFd& fd) {
+    std::string text;
+    char buffer[65536];
+    // A memfd: its offset is everybody's.
+    for (ssize_t got;
+         fd && (got = ::pread(fd.get(), buffer, sizeof buffer, static_cast<off_t>(text.size()))) > 0;)
+        text.append(buffer, static_cast<std::size_t>(got));
+    return text;
+}
+
 // Built in the order of its members, taken down in reverse.
 class ArbiterProcess {
   public:
@@ -87,6 +102,8 @@ class ArbiterProcess {
         }
         if (Status ready = set_up(); !ready) {
             if (!ready.error().text.empty()) tell(cat("circusd: ", ready.error().text));
+            // The keeper tries again: whatever it is, it is no reason to stop the stack.
+            if (takes_over()) return give_up();
             return leave(is_unwanted_ ? 0 : 1);
         }
         if (options_.daemon) {
@@ -96,11 +113,14 @@ class ArbiterProcess {
         }
         keeper_->ready();
         service_->ready();
-        log::info(cat("circusd ", CIRCUSD_VERSION, " runs as ", hello_->keeper_pid, ", control at ",
-                      arbiter_->config().endpoint));
+        log::info(cat("circusd ", CIRCUSD_VERSION, takes_over() ? " goes on as " : " runs as ",
+                      hello_->keeper_pid, ", control at ", arbiter_->config().endpoint));
+        if (takes_over()) record_.inherit(left_state_, *hello_, clock_.now(), *plugins_);
+        // Before any of them runs: how often may be what the next arbiter must know.
+        link_->save_beside(record_.saved(*plugins_));
         plugins_->configure(arbiter_->plugins());
         plugins_->settle();
-        arbiter_->start();
+        if (!takes_over()) arbiter_->start();
         arm();
         loop_.run();
         return leave(exit_code_ != 0 ? exit_code_ : arbiter_->exit_code());
@@ -113,8 +133,21 @@ class ArbiterProcess {
     // The keeper speaks first: nothing may be spawned before its Hello is known.
     Status connect() {
         loop::KeeperClient::Handler handler;
-        handler.hello = [this](const keeper::HelloMessage& hello) {
+        handler.hello = [this](const keeper::HelloMessage& hello, UniqueFd page, UniqueFd state) {
             hello_ = hello;
+            page_ = SharedPage(std::move(page));
+            router_.name(hello.instance);
+            inheritance_.last_child = hello.last_child;
+            inheritance_.state = read_all(state);
+            greeted_ = hello.generation == 0;
+            if (greeted_) loop_.stop();
+        };
+        handler.child = [this](const keeper::ChildMessage& facts, UniqueFd pidfd) {
+            inheritance_.children.push_back({facts, std::move(pidfd)});
+        };
+        handler.held = [this](const keeper::HeldMessage& held, UniqueFd fd) { inherit(held, std::move(fd)); };
+        handler.greeted = [this] {
+            greeted_ = true;
             loop_.stop();
         };
         handler.spawned = [this](keeper::ChildId id, pid_t pid, UniqueFd pidfd) {
@@ -127,10 +160,9 @@ class ArbiterProcess {
             guard_->on_gone(m.id);
             arbiter_->on_spawn_failed(m.id, m.stage, m.error, m.detail);
         };
-        handler.exited = [this](const keeper::ExitedMessage& m) {
-            if (!arbiter_) return;
-            guard_->on_gone(m.id);
-            arbiter_->on_exited(m.id, m.status, m.usage);
+        handler.exited = [this](const keeper::ExitedMessage& m) { on_exited(m); };
+        handler.upgraded = [this](int error) {
+            if (upgrade_) upgrade_->on_upgraded(error);
         };
         handler.caught = [this](const keeper::CaughtMessage& m) { on_signal(m.signo); };
         handler.gone = [this] { on_keeper_gone(); };
@@ -141,21 +173,56 @@ class ArbiterProcess {
         loop::Timer deadline(loop_, [this] { loop_.stop(); });
         deadline.start(kHelloDeadline);
         loop_.run();
-        if (!hello_) return Error{"the keeper does not answer"};
+        if (!greeted_) return Error{"the keeper does not answer"};
         return Ok{};
+    }
+
+    bool takes_over() const { return hello_ && hello_->generation > 0; }
+
+    void on_exited(const keeper::ExitedMessage& exited) {
+        // Of those that the arbiter is still to take over.
+        if (!arbiter_) return early_exits_.push_back(exited);
+        guard_->on_gone(exited.id);
+        arbiter_->on_exited(exited.id, exited.status, exited.usage);
+    }
+
+    void inherit(const keeper::HeldMessage& held, UniqueFd fd) {
+        switch (space_of(held.id)) {
+            case HoldSpace::Socket:
+                inheritance_.listeners[held.id] = std::move(fd);
+                return;
+            case HoldSpace::Pipe:
+                streams_port_.inherit(number_of(held.id), held.name, std::move(fd));
+                return;
+            case HoldSpace::Endpoint:
+                holds_.inherit(held.id, held.name, std::move(fd));
+                return;
+            case HoldSpace::Journal:
+                streams_port_.inherit_journal(number_of(held.id), std::move(fd));
+                return;
+        }
+    }
+
+    // What the file says, or whoever takes over: what the arbiter before ran by. The file may have changed
+    // since, and be wrong.
+    Result<config::Config> configuration() {
+        if (takes_over()) return supervise::saved_config(inheritance_.state);
+        config::Loaded loaded = settings_->read();
+        for (const auto& warning : loaded.warnings) tell(cat(warning.to_string(), " (warning)"));
+        for (const auto& error : loaded.errors) tell(error.to_string());
+        if (!loaded.errors.empty()) return Error{};
+        return std::move(loaded.config);
     }
 
     // Everything that can go wrong before the first worker is started. An empty error text: told already.
     Status set_up() {
         settings_.emplace(options_, environment_, hello_->is_pid1 != 0, catalog_);
         service_.emplace(loop_, *keeper_, hello_->keeper_pid, [this] { return status(); });
-        config::Loaded loaded = settings_->read();
-        for (const auto& warning : loaded.warnings) tell(cat(warning.to_string(), " (warning)"));
-        for (const auto& error : loaded.errors) tell(error.to_string());
-        if (!loaded.errors.empty()) return Error{};
-        config::CircusConfig& circus = loaded.config.circus;
+        auto config = configuration();
+        if (!config) return config.error();
+        config::CircusConfig& circus = config->circus;
 
-        keeper_->limits(std::chrono::duration_cast<Milliseconds>(from_seconds(circus.stop_timeout)));
+        tell_limits(*keeper_, circus);
         settings_->use_umask(circus.umask);
         if (Status opened = start_log(circus); !opened) return opened;
         // Before anything of the stack: a second circusd on this endpoint must not touch anything.
@@ -166,17 +233,11 @@ class ArbiterProcess {
             pidfile_ = std::move(*pidfile);
         }
 
-        auto pub = loop::ZmqPump::make(loop_, zmq_, loop::ZmqPump::Kind::Pub, {}, {});
-        if (!pub) return pub.error();
-        publisher_.emplace(std::move(*pub));
-        auto server = control::Server::make(
-            loop_, zmq_, circus.endpoint,
-            circus.endpoint_owner ? std::optional(circus.endpoint_owner->uid) : std::nullopt);
-        if (!server) return server.error();
-        server_ = std::move(*server);
-        if (Status bound = control::bind_endpoint(*publisher_, circus.pubsub_endpoint); !bound) return bound;
-
         link_.emplace(loop_, *keeper_, *guard_);
+        streams_port_.attach(*link_);
+        // Before any socket of the stack: a second circusd on this endpoint must not touch anything.
+        if (Status open = open_endpoints(circus); !open) return open;
+
         auto readiness = loop::Readiness::make(loop_, [this](int fd) { arbiter_->on_readable(fd); });
         if (!readiness) return readiness.error();
         readiness_port_.emplace(std::move(*readiness));
@@ -199,15 +260,54 @@ class ArbiterProcess {
                                         &*notify_port_,
                                         &probes_port_};
         const config::CircusConfig settings = circus;
-        arbiter_ = std::make_unique<supervise::Arbiter>(std::move(loaded.config), std::move(ports));
-        if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks) return loaded_hooks;
-        if (Status bound = arbiter_->bind_sockets(); !bound) return bound;
+        if (Status begun = begin(std::move(*config), std::move(ports)); !begun) return begun;
         server_->serve(*arbiter_, clock_, hello_->keeper_pid);
         board_.attach(*server_->controller());
+        upgrade_.emplace(server_->controller()->registry(), *keeper_, worker_port_, options_.file,
+                         [this] { leaving_.start(kLeaveDelay); });
         plugins_.emplace(board_, [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
         settings_->attach({loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid,
-                           *plugins_, *guard_, *service_},
+                           *plugins_, *guard_, *service_, *link_, holds_},
                           settings);
+        return Ok{};
+    }
+
+    Status open_endpoints(const config::CircusConfig& circus) {
+        auto pub = loop::ZmqPump::make(loop_, zmq_, loop::ZmqPump::Kind::Pub, {}, {});
+        if (!pub) return pub.error();
+        publisher_.emplace(std::move(*pub));
+        auto server = control::Server::make(
+            loop_, zmq_, circus.endpoint,
+            circus.endpoint_owner ? std::optional(circus.endpoint_owner->uid) : std::nullopt,
+            holds_.take(kControl, circus.endpoint));
+        if (!server) return server.error();
+        server_ = std::move(*server);
+        holds_.hold(*link_, kControl, circus.endpoint, server_->take_listener());
+        UniqueFd listener = holds_.take(kEvents, circus.pubsub_endpoint);
+        const Status bound = listener ? publisher_->bind_on(circus.pubsub_endpoint, std::move(listener))
+                                      : control::bind_endpoint(*publisher_, circus.pubsub_endpoint);
+        if (!bound) return bound;
+        holds_.hold(*link_, kEvents, circus.pubsub_endpoint, publisher_->take_listener());
+        holds_.drop_rest(*link_);
+        return Ok{};
+    }
+
+    // From nothing, or where the arbiter before has ended.
+    Status begin(config::Config config, supervise::Arbiter::Ports ports) {
+        if (takes_over()) {
+            config.watchers.clear();
+            left_state_ = inheritance_.state;
+        }
+        arbiter_ = std::make_unique<supervise::Arbiter>(std::move(config), std::move(ports));
+        if (!takes_over()) {
+            if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks) return loaded_hooks;
+            return arbiter_->bind_sockets();
+        }
+        if (Status restored = arbiter_->restore(std::move(inheritance_)); !restored) return restored;
+        for (const auto& exited : std::exchange(early_exits_, {})) on_exited(exited);
+        // A hook that cannot be loaded any more has failed when it is asked: no reason not to go on.
+        if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks)
+            log::error(loaded_hooks.error().text);
         return Ok{};
     }
 
@@ -272,6 +372,10 @@ class ArbiterProcess {
             case SIGUSR1:
                 reopen();
                 return;
+            case SIGUSR2:
+                log::info("got SIGUSR2: upgrading");
+                upgrade_->begin({}, [](const Result<Json>&) {});
+                return;
             default:
                 return;
         }
@@ -310,7 +414,12 @@ class ArbiterProcess {
 
     // The end of each turn of the loop.
     void end_of_turn() {
+        page_.beat();
         if (!arbiter_) return;
+        if (plugins_ && beat_every_ != heartbeat()) {
+            beat_every_ = heartbeat();
+            beat_.start(beat_every_, beat_every_);
+        }
         if (early_stop_) {
             early_stop_ = false;
             arbiter_->quit({});
@@ -322,8 +431,11 @@ class ArbiterProcess {
             guard_->on_stopping();
             service_->stopping();
         }
+        link_->settled();
         plugins_->settle();
+        link_->save_beside(record_.saved(*plugins_));
         bus_.drain();
+        page_.took(keeper_->received());
         // What this sets going (calls, events, answers to hooks) is for the next turn, and that is at once.
         const bool asked = hook_libraries_.deliver(Monotonic::now() + kPluginBudget);
         const bool more = plugins_->deliver(kPluginBudget) || asked;
@@ -362,6 +474,20 @@ class ArbiterProcess {
             alarm_.stop();
     }
 
+    // Often enough that a loop that has nothing to do is never taken for one that hangs.
+    Duration heartbeat() const {
+        const Duration limit = from_seconds(arbiter_->config().arbiter_timeout);
+        if (limit == Duration::zero()) return std::chrono::hours(1);  // nobody looks
+        return std::max<Duration>(limit / 4, Milliseconds(20));
+    }
+
+    // Without a word to the keeper, and without a trace on what the next one needs.
+    int give_up() {
+        keeper_.reset();
+        close_log();
+        ::_exit(1);
+    }
+
     int leave(int code) {
         if (server_) server_->finish();
         publisher_.reset();
@@ -391,6 +517,14 @@ class ArbiterProcess {
     std::optional<loop::KeeperClient> keeper_;
     std::optional<InstanceGuard> guard_;
     std::optional<ServiceManager> service_;
+    SharedPage page_;
+    PageWitness witness_{page_};
+    supervise::Inheritance inheritance_;
+    std::vector<keeper::ExitedMessage> early_exits_;
+    std::string left_state_;
+    PluginRecord record_;
+    bool greeted_ = false;
+    EndpointHolds holds_;
     loop::ZmqContext zmq_;
     std::optional<loop::ZmqPump> publisher_;
     bus::Bus bus_{clock_, [this](const bus::Event& event) {
@@ -398,7 +532,8 @@ class ArbiterProcess {
                   }};
     EventsPort events_port_{bus_};
     stream::Streams streams_{loop_,
-                             {.trouble = [this](const stream::Trouble& trouble) { tell_trouble(trouble); }}};
+                             {.trouble = [this](const stream::Trouble& trouble) { tell_trouble(trouble); },
+                              .journal = [this] { return streams_port_.journal(); }}};
     StreamsPort streams_port_{streams_};
     std::optional<KeeperLink> link_;
     std::optional<SocketReadinessPort> readiness_port_;
@@ -419,6 +554,12 @@ class ArbiterProcess {
     plugin::HookLibraries hook_libraries_{loop_, board_};
     supervise::SocketDrain drain_;
     std::optional<plugin::Plugins> plugins_;
+    std::optional<Upgrade> upgrade_;
+    // Another arbiter follows: nothing is taken down.
+    loop::Timer leaving_{loop_, [] {
+                             close_log();
+                             ::_exit(0);
+                         }};
     loop::Idle again_{loop_, [] {}};  // keeps the loop awake
     loop::Timer alarm_{loop_, [this] {
                            armed_.reset();
@@ -426,6 +567,8 @@ class ArbiterProcess {
                        }};
     std::optional<TimePoint> armed_, deliver_until_;
     loop::Timer output_deadline_{loop_, [] {}};  // wakes the loop
+    loop::Timer beat_{loop_, [] {}};             // wakes the loop
+    Duration beat_every_{};
     loop::Prepare turn_{loop_, [this] { end_of_turn(); }};
 };
 
@@ -435,6 +578,8 @@ int run_arbiter(const ArbiterOptions& options) {
     // Whoever reads stderr may go away. Nothing is started from here: workers get their dispositions from the
     // keeper.
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ,
+             SIG_IGN);  // a limit on the size of files is EFBIG, for what is saved as for what is logged
     int code = 0;
     {
         ArbiterProcess process(options);

@@ -39,8 +39,13 @@ int main(int argc, char** argv) {
 
     circus::keeper::KeeperOptions options;
     options.arbiter_argv = {"circusd: arbiter", "--arbiter"};
-    options.arbiter_argv.insert(options.arbiter_argv.end(), argv + 1, argv + argc);
-    if (line.arbiter.daemon)
+    // A binary that took the place of another one was told so in its last word.
+    std::vector<char*> own(argv, argv + argc - (line.resume >= 0 ? 1 : 0));
+    options.arbiter_argv.insert(options.arbiter_argv.end(), own.begin() + 1, own.end());
+    own.push_back(nullptr);
+    options.argv = own.data();
+    options.resume = line.resume;
+    if (line.arbiter.daemon && line.resume < 0)
         if (const auto code = circus::bin::daemonize(options.ready)) return *code;
     return circus::keeper::run_keeper(std::move(options));
 }

@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "config/log_output.hpp"
+#include "keeper/reexec.hpp"
 
 namespace circus::bin {
 
@@ -67,6 +68,9 @@ CommandLine parse_command_line(int argc, char** argv) {
                    "In place of [circus] logoutput: a file, - for stderr, or "
                    "syslog://HOST:PORT?FACILITY or syslog:///dev/log?FACILITY");
     app.add_flag("--arbiter", line.is_arbiter)->group("");
+    app.add_option("--resume", line.resume)->group("");
+    std::uint32_t asked_version = 0;
+    app.add_option("--resumes", asked_version)->group("");
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& asked) {  // --help, --version
@@ -77,6 +81,10 @@ CommandLine parse_command_line(int argc, char** argv) {
         return line;
     } catch (const CLI::ParseError& problem) {
         line.exit_code = refuse(problem.what());
+        return line;
+    }
+    if (app.count("--resumes") > 0) {
+        line.exit_code = asked_version == keeper::kKeeperStateVersion ? 0 : 1;
         return line;
     }
     for (const char* option : {"--config", "--pidfile", "--log-level", "--log-output"})

@@ -11,6 +11,7 @@ struct CommandLine {
     ArbiterOptions arbiter;
     bool check = false;
     bool is_arbiter = false;       // started by the keeper
+    int resume = -1;               // the keeper of another binary has become this one
     std::optional<int> exit_code;  // said already what there is to say: end with it
 };
 

@@ -1,6 +1,7 @@
 #include "bin/keeper_link.hpp"
 
 #include <cerrno>
+#include <utility>
 
 #include "sys/pidfd.hpp"
 #include "sys/procfs.hpp"
@@ -25,7 +26,23 @@ void KeeperLink::hold(HoldId id, std::string_view name, int fd) {
 }
 
 void KeeperLink::drop(HoldId id) {
-    if (!is_alone()) client_.drop(id);
+    dropped_.push_back(id);
+}
+
+void KeeperLink::save(const std::string& state) {
+    state_ = state;
+    if (!is_alone()) client_.save(state_ + beside_);
+}
+
+void KeeperLink::save_beside(std::string state) {
+    if (state == beside_) return;
+    beside_ = std::move(state);
+    if (!is_alone()) client_.save(state_ + beside_);
+}
+
+void KeeperLink::settled() {
+    for (const HoldId id : std::exchange(dropped_, {}))
+        if (!is_alone()) client_.drop(id);
 }
 
 void KeeperLink::signal(ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping) {

@@ -31,7 +31,13 @@ class KeeperLink final : public supervise::KeeperPort {
     void spawn(supervise::ChildId id, const keeper::SpawnRequest& request) override;
     void signal(supervise::ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping) override;
     void hold(supervise::HoldId id, std::string_view name, int fd) override;
+    // Once the state that does not name it any more is saved: settled().
     void drop(supervise::HoldId id) override;
+    void save(const std::string& state) override;
+    // What is saved along with it, of who is no watcher.
+    void save_beside(std::string state);
+    // At the end of each turn.
+    void settled();
 
     // The keeper is gone. From now on every exit is told to `arbiter`.
     void go_alone(supervise::Arbiter& arbiter);
@@ -53,6 +59,8 @@ class KeeperLink final : public supervise::KeeperPort {
     supervise::Arbiter* arbiter_ = nullptr;
     std::map<supervise::ChildId, Orphan> orphans_;
     std::vector<supervise::ChildId> failed_, exited_;
+    std::vector<supervise::HoldId> dropped_;
+    std::string state_, beside_;
 };
 
 }  // namespace circus::bin

@@ -1,5 +1,8 @@
-// What supervise asks of the world, bound to the layers that do it. Forwarding only.
+// What supervise asks of the world, bound to the layers that do it. Forwarding only, but for pipes: the
+// keeper holds a duplicate of each, from which the next arbiter reads on.
 #pragma once
+
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -49,36 +52,25 @@ class WorkerThread final : public supervise::WorkerPort {
 class StreamsPort final : public supervise::StreamPort {
   public:
     explicit StreamsPort(stream::Streams& streams) : streams_(streams) {}
-    Result<Pipe> open(const config::StreamConfig& config, std::string_view watcher,
-                      supervise::StreamKind kind) override {
-        auto pipe = streams_.open({
-            .class_name = config.class_name,
-            .watcher = std::string(watcher),
-            .channel = channel(kind),
-            .filename = config.filename,
-            .time_format = config.time_format,
-            .max_bytes = config.max_bytes,
-            .backup_count = config.backup_count,
-            .rotate_when = config.rotate_when,
-            .rotate_interval = config.rotate_interval,
-            .utc = config.utc,
-            .compress = config.compress,
-            .color = config.color,
-            .lines = static_cast<std::size_t>(config.lines),
-            .drops_when_slow = config.on_slow == config::StreamConfig::OnSlow::Drop,
-            .options = config.offered,
-        });
-        if (!pipe) return pipe.error();
-        return Pipe{pipe->id, std::move(pipe->write_end)};
-    }
+    // Where pipes are held for the next arbiter. Before the first of them.
+    void attach(supervise::KeeperPort& keeper) { keeper_ = &keeper; }
+    // Made with the first pipe and held by the keeper, or that of the arbiter before.
+    stream::Journal::Parts journal();
+    void inherit_journal(std::uint64_t part, UniqueFd fd);
+    // One that the keeper held, by the name that open() gave it.
+    void inherit(stream::PipeId id, std::string_view name, UniqueFd read_end);
+
+    Result<Pipe> open(const config::StreamConfig& config, std::string_view watcher, int wid,
+                      supervise::StreamKind kind) override;
+    std::vector<supervise::InheritedPipe> inherited() const override;
+    std::optional<supervise::StreamKind> inherited_kind(supervise::PipeId id) const override;
+    Status adopt(supervise::PipeId id, const config::StreamConfig& config) override;
     void watch(supervise::PipeId id, Pattern pattern, std::function<void()> found) override {
         streams_.watch(id, std::move(pattern), std::move(found));
     }
     void start(supervise::PipeId id, pid_t pid) override { streams_.start(id, pid); }
-    void finish(supervise::PipeId id, std::function<void()> drained) override {
-        streams_.finish(id, std::move(drained));
-    }
-    void discard(supervise::PipeId id) override { streams_.discard(id); }
+    void finish(supervise::PipeId id, std::function<void()> drained) override;
+    void discard(supervise::PipeId id) override;
     void reopen_files() override { streams_.reopen_files(); }
     std::optional<stream::Tail> tail(std::string_view watcher, supervise::StreamKind kind,
                                      const stream::TailQuery& query) const override {
@@ -90,7 +82,14 @@ class StreamsPort final : public supervise::StreamPort {
     static stream::Channel channel(supervise::StreamKind kind) {
         return kind == supervise::StreamKind::Stdout ? stream::Channel::Stdout : stream::Channel::Stderr;
     }
+    struct Inherited {
+        supervise::InheritedPipe about;
+        UniqueFd read_end;
+    };
     stream::Streams& streams_;
+    supervise::KeeperPort* keeper_ = nullptr;
+    std::map<supervise::PipeId, Inherited> inherited_;
+    stream::Journal::Parts journal_;
 };
 
 class SocketReadinessPort final : public supervise::ReadinessPort {

@@ -100,6 +100,7 @@ Status Settings::stage_endpoints() {
             parts_->guard.drop(next.endpoint);
             return bound.error();
         }
+        parts_->holds.hold(parts_->link, kControl, next.endpoint, parts_->server.take_listener());
         staged_->endpoint = true;
     } else if (now.endpoint_owner != next.endpoint_owner) {
         if (const Status owned = control::own_endpoint(next.endpoint, owner); !owned) return owned.error();
@@ -108,6 +109,7 @@ Status Settings::stage_endpoints() {
     if (now.pubsub_endpoint != next.pubsub_endpoint) {
         if (const Status bound = control::bind_endpoint(parts_->publisher, next.pubsub_endpoint); !bound)
             return bound.error();
+        parts_->holds.hold(parts_->link, kEvents, next.pubsub_endpoint, parts_->publisher.take_listener());
         pubsub_.push_back(next.pubsub_endpoint);
         staged_->pubsub = true;
     }
@@ -177,16 +179,25 @@ void Settings::commit() {
     if (staged.now.log_format != staged.next.log_format) set_log_format(staged.next.log_format);
     if (staged.now.loglevel != staged.next.loglevel) set_log_level(staged.next.loglevel);
     if (staged.now.umask != staged.next.umask) use_umask(staged.next.umask);
-    parts_->keeper.limits(std::chrono::duration_cast<Milliseconds>(from_seconds(staged.next.stop_timeout)));
+    tell_limits(parts_->keeper, staged.next);
+}
+
+void tell_limits(loop::KeeperClient& keeper, const config::CircusConfig& circus) {
+    const auto milliseconds = [](double seconds) {
+        return std::chrono::duration_cast<Milliseconds>(from_seconds(seconds));
+    };
+    keeper.limits(milliseconds(circus.stop_timeout), milliseconds(circus.arbiter_timeout));
 }
 
 void Settings::retire() {
     for (const auto& endpoint : std::exchange(old_endpoints_, {})) {
+        parts_->holds.drop(parts_->link, kControl, endpoint);
         parts_->server.unbind(endpoint);
         parts_->guard.drop(endpoint);
     }
     for (const auto& endpoint : std::exchange(old_pubsub_, {})) {
         std::erase(pubsub_, endpoint);
+        parts_->holds.drop(parts_->link, kEvents, endpoint);
         if (const Status unbound = parts_->publisher.unbind(endpoint); !unbound)
             log::warning(unbound.error().text);
         control::remove_endpoint(endpoint);

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "bin/arbiter_main.hpp"
+#include "bin/holds.hpp"
 #include "bin/instance_guard.hpp"
+#include "bin/keeper_link.hpp"
 #include "bin/log_target.hpp"
 #include "bin/pidfile.hpp"
 #include "bin/service_manager.hpp"
@@ -27,6 +29,10 @@
 #include "supervise/ports.hpp"
 
 namespace circus::bin {
+
+// What the endpoints' descriptors are held as.
+inline constexpr const char* kControl = "control";
+inline constexpr const char* kEvents = "events";
 
 class Settings final : public supervise::DaemonPort {
   public:
@@ -42,6 +48,8 @@ class Settings final : public supervise::DaemonPort {
         plugin::Plugins& plugins;
         InstanceGuard& guard;
         ServiceManager& service;
+        KeeperLink& link;
+        EndpointHolds& holds;
     };
     Settings(const ArbiterOptions& options, const std::vector<std::string>& environment, bool as_pid1,
              const config::PluginCatalog& catalog);
@@ -84,5 +92,8 @@ class Settings final : public supervise::DaemonPort {
     bool is_reloading_ = false;                            // the service manager was told so
     std::vector<std::string> old_endpoints_, old_pubsub_;  // to be retired
 };
+
+// What of [circus] the keeper must know.
+void tell_limits(loop::KeeperClient& keeper, const config::CircusConfig& circus);
 
 }  // namespace circus::bin

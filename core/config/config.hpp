@@ -210,6 +210,7 @@ struct CircusConfig {
     std::string multicast_endpoint;  // empty: no discovery; else multicast.hpp reads it
     double warmup_delay = 0;
     double stop_timeout = 60;
+    double arbiter_timeout = 10;
     bool statsd = false;
     bool httpd = false;
     std::string httpd_host = "localhost";

@@ -106,6 +106,10 @@ std::vector<Row<C>> make_circus_rows() {
         number_row("warmup_delay", &C::warmup_delay, 0, Live, "seconds between the starts of two watchers"),
         number_row("stop_timeout", &C::stop_timeout, 0, Live,
                    "seconds; the whole stack's deadline on TERM (25 as PID 1)"),
+        number_row(
+            "arbiter_timeout", &C::arbiter_timeout, 0, Live,
+            "seconds that the arbiter, where the plugins run, may be stuck before another takes its place; "
+            "0: for ever"),
         boolean_row("statsd", &C::statsd, Live,
                     "loads the plugin stats with its defaults; so does a stats_endpoint that is given"),
         boolean_row("httpd", &C::httpd, Live, "loads the plugin console on httpd_host and httpd_port"),

@@ -230,7 +230,7 @@ const std::vector<Command>& table() {
              "of these calls took longer than 5 ms or failed, and the time it has spent in all.",
          .answer =
              "`plugins`, {name: {`state`, `use`, `file`, `version`, `summary`, `mode`, `priority`, `calls`, "
-             "`slow`, `errors`, `time` in seconds, and `error` where it failed}}",
+             "`slow`, `errors`, `time` in seconds, and `error` where it failed or is quarantined}}",
          .properties = {},
          .registered = true,
          .render = render_plugins},
@@ -392,6 +392,19 @@ const std::vector<Command>& table() {
          .switches = {kMatch},
          .waitable = true,
          .changes = true,
+         .render = render_ok},
+        {.name = "upgrade",
+         .summary = "go on with another circusd binary",
+         .help =
+             "Looks whether BINARY can take over and reads the configuration; then circusd becomes it, with "
+             "the same pid, processes and sockets. One that cannot leaves everything as it is, and the "
+             "answer says why. Signal USR2 does the same with the binary that circusd was started from.",
+         .properties = {{"binary", Type::Text}},
+         .arguments = {{"binary", Kind::Text, false,
+                        "the whole path of a circusd; without it the file that this one was started from"}},
+         .changes = true,
+         .while_stopping = false,
+         .registered = true,
          .render = render_ok},
     };
     return kTable;

@@ -23,7 +23,8 @@ Server::~Server() {
 }
 
 Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext& context,
-                                             const std::string& endpoint, std::optional<uid_t> owner) {
+                                             const std::string& endpoint, std::optional<uid_t> owner,
+                                             UniqueFd listener) {
     std::unique_ptr<Server> server(new Server);
     loop::ZmqPump::Options options;
     options.send_queue = kQueuedAnswers;
@@ -32,7 +33,9 @@ Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext&
         loop, context, loop::ZmqPump::Kind::Router, options,
         [self = server.get()](loop::Frames&& frames) { self->receive(std::move(frames)); });
     if (!pump) return pump.error();
-    if (const Status bound = bind_endpoint(*pump, endpoint, owner); !bound) return bound.error();
+    const Status bound =
+        listener ? pump->bind_on(endpoint, std::move(listener)) : bind_endpoint(*pump, endpoint, owner);
+    if (!bound) return bound.error();
     server->pump_.emplace(std::move(*pump));
     server->portions_.emplace(loop, [self = server.get()] { self->work(); });
     server->bound_.push_back(endpoint);

@@ -33,8 +33,10 @@ class Server {
   public:
     // An error names the endpoint and says whether another circusd has it. `owner`: whose the file of an ipc
     // endpoint is; none: the process's.
+    // `listener`: what another process has listened with there until now; empty: there is none.
     static Result<std::unique_ptr<Server>> make(loop::Loop& loop, loop::ZmqContext& context,
-                                                const std::string& endpoint, std::optional<uid_t> owner = {});
+                                                const std::string& endpoint, std::optional<uid_t> owner = {},
+                                                UniqueFd listener = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -50,6 +52,8 @@ class Server {
     // their way there have the pump's linger to leave.
     Status bind(const std::string& endpoint, std::optional<uid_t> owner = {});
     void unbind(const std::string& endpoint);
+    // As ZmqPump::take_listener().
+    UniqueFd take_listener() { return pump_ ? pump_->take_listener() : UniqueFd(); }
     // Answers nobody from now on and removes the file of an ipc endpoint. Done by the destructor if need be.
     void finish();
 

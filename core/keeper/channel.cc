@@ -36,20 +36,20 @@ void take_descriptors(msghdr& header, Incoming& in) {
 
 }  // namespace
 
-Channel::Sent Channel::send(const void* data, std::size_t size, int fd) {
+Channel::Sent Channel::send(const void* data, std::size_t size, std::span<const int> fds) {
     iovec part{const_cast<void*>(data), size};  // sendmsg does not write to it
     msghdr header{};
     header.msg_iov = &part;
     header.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    if (fd >= 0) {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFdsSent)] = {};
+    if (!fds.empty()) {
         header.msg_control = control;
-        header.msg_controllen = sizeof control;
+        header.msg_controllen = CMSG_SPACE(fds.size_bytes());
         cmsghdr* const c = CMSG_FIRSTHDR(&header);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fd);
-        std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
+        c->cmsg_len = CMSG_LEN(fds.size_bytes());
+        std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
     }
     if (sendmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::Yes;
     switch (errno) {

@@ -33,8 +33,9 @@ class Channel {
     explicit Channel(UniqueFd socket) : socket_(std::move(socket)) {}
     int fd() const { return socket_.get(); }
     void close() { socket_.reset(); }
-    // With a descriptor, if fd >= 0; it stays the caller's.
-    Sent send(const void* data, std::size_t size, int fd = -1);
+    // With these descriptors, kMaxFdsSent at the most; they stay the caller's.
+    static constexpr std::size_t kMaxFdsSent = 2;
+    Sent send(const void* data, std::size_t size, std::span<const int> fds = {});
     Received receive(Incoming& in);
 
   private:

@@ -44,7 +44,8 @@ rlimit raise_descriptor_limit() {
 // The arbiter is started like any child: session of its own (a Ctrl-C in our terminal is ours to handle),
 // default dispositions, nothing inherited but 0, 1, 2 and its end of the socketpair. No PR_SET_PDEATHSIG: if
 // the keeper is killed, the arbiter must live on to stop the stack.
-SpawnOutcome start_arbiter(const KeeperOptions& options, int socket) {
+SpawnOutcome start_arbiter(const void* context, int socket) {
+    const KeeperOptions& options = *static_cast<const KeeperOptions*>(context);
     std::vector<char*> argv;
     for (const auto& word : options.arbiter_argv) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
@@ -73,10 +74,17 @@ int run_keeper(KeeperOptions options) {
     const rlimit original = raise_descriptor_limit();
 
     ServiceOptions service;
+    service.argv = options.argv;
+    service.start_arbiter = start_arbiter;
+    service.start_context = &options;
+    if (options.resume >= 0) {
+        service.resume = options.resume;
+        return Service(std::move(service)).run();
+    }
     service.ready = std::move(options.ready);
     UniqueFd arbiter_end;
     if (!make_channel(service.socket, arbiter_end)) return give_up("cannot create a socketpair", errno);
-    const SpawnOutcome arbiter = start_arbiter(options, arbiter_end.get());
+    const SpawnOutcome arbiter = start_arbiter(&options, arbiter_end.get());
     if (arbiter.pid < 0) {
         complain("circusd: cannot start the arbiter: %s: %s", to_string(arbiter.stage),
                  std::strerror(arbiter.error));

@@ -14,7 +14,9 @@ struct KeeperOptions {
         arbiter_argv;  // the arbiter's command line; argv[0] is run through /proc/self/exe
     // The deadline of a stack that the keeper must stop by itself, in seconds: stop_timeout's default.
     double stop_timeout = 60;
-    UniqueFd ready = {};  // of a daemon: see ServiceOptions
+    UniqueFd ready = {};          // of a daemon: see ServiceOptions
+    char* const* argv = nullptr;  // this process's own, for the binary that an upgrade puts in its place
+    int resume = -1;              // this is that binary: what the one before has written down
 };
 
 // Becomes a subreaper, starts the arbiter, serves it until it is told to Exit or the arbiter is gone, leaves

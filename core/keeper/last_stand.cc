@@ -1,4 +1,5 @@
-// The end: what the keeper does when the arbiter has said Exit, is gone, or does not stop the stack in time.
+// The end: what the keeper does when the arbiter has said Exit, is gone for good, or does not stop the stack
+// in time.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -25,21 +26,6 @@ constexpr auto kRescan = milliseconds(20);
 
 }  // namespace
 
-void Service::on_arbiter_reaped(int status) {
-    arbiter_pid_ = 0;
-    arbiter_kill_at_ = {};
-    if (phase_ != Phase::Serving) return;
-    look_for_exit();
-    if (phase_ != Phase::Serving) return;
-    if (WIFSIGNALED(status))
-        complain("circusd: the arbiter was killed by signal %d (%s); stopping the stack", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
-    else
-        complain("circusd: the arbiter exited unasked with status %d; stopping the stack",
-                 WEXITSTATUS(status));
-    stop_the_stack(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : 1);
-}
-
 void Service::on_channel_closed() {
     channel_.close();
     is_closed_ = true;
@@ -58,6 +44,7 @@ void Service::stop_the_stack(int code) {
     const Duration left = stop_requests_ > 0 ? give_up_at_ - patience_ - now : stop_timeout_;
     const TimePoint last = now + std::max(left, std::min(patience_, stop_timeout_));
     phase_ = Phase::Stopping;
+    restart_at_ = heart_look_at_ = {};
     code_ = code;
     notifier_.send("STOPPING=1\nSTATUS=the keeper stops the stack");
     channel_.close();
@@ -79,6 +66,7 @@ void Service::keep_deadlines() {
         arbiter_kill_at_ = {};
         if (arbiter_pid_ != 0) kill(arbiter_pid_, SIGKILL);
     }
+    if (has_passed(heart_look_at_)) look_for_a_beat();
     if (phase_ == Phase::Serving && has_passed(give_up_at_)) {
         complain("circusd: the arbiter has not stopped the stack in time; the keeper does it");
         if (arbiter_pid_ != 0) kill(arbiter_pid_, SIGKILL);

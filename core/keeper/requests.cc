@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -58,6 +60,12 @@ class PlanFile {
 };
 
 std::array<FdPlacement, kMaxMoves> g_placements;
+
+double wall_time() {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
 
 SpawnOutcome refuse(SpawnStage stage, int error, int detail = 0) {
     SpawnOutcome outcome;
@@ -121,14 +129,11 @@ void Service::take_requests() {
     }
 }
 
-void Service::look_for_exit() {
+void Service::take_last_requests() {
     static Incoming in;
-    while (channel_.fd() >= 0 && channel_.receive(in) == Channel::Received::Message) {
-        ExitMessage message;
-        if (!read_as(in, message) || message.header.kind != Kind::Exit) continue;
-        code_ = message.code;
-        phase_ = Phase::Ending;
-    }
+    while (phase_ == Phase::Serving && channel_.fd() >= 0 &&
+           channel_.receive(in) == Channel::Received::Message)
+        on_message(in);
 }
 
 void Service::on_message(Incoming& in) {
@@ -171,8 +176,19 @@ void Service::on_message(Incoming& in) {
         case Kind::Limits: {
             LimitsMessage message;
             is_sound = read_as(in, message);
-            if (is_sound)
-                stop_timeout_ = Milliseconds(std::min<std::uint64_t>(message.stop_timeout_ms, kMaxTimeoutMs));
+            if (!is_sound) break;
+            stop_timeout_ = Milliseconds(std::min<std::uint64_t>(message.stop_timeout_ms, kMaxTimeoutMs));
+            arbiter_timeout_ =
+                Milliseconds(std::min<std::uint64_t>(message.arbiter_timeout_ms, kMaxTimeoutMs));
+            if (is_arbiter_ready_) look_for_a_beat();
+            break;
+        }
+        case Kind::Upgrade: {
+            UpgradeMessage message;
+            is_sound = read_as(in, message) && message.binary[sizeof message.binary - 1] == '\0';
+            if (!is_sound) break;
+            std::memcpy(upgrade_to_, message.binary, sizeof upgrade_to_);
+            is_upgrade_due_ = true;
             break;
         }
         case Kind::Ready: {
@@ -221,7 +237,11 @@ void Service::on_spawn(Incoming& in) {
     child->error = outcome.error;
     child->detail = outcome.detail;
     child->failed = outcome.pid < 0;
+    child->note = message.note;
+    last_child_ = std::max(last_child_, message.id);
     if (!child->failed) {
+        child->started = Monotonic::now();
+        child->started_wall = wall_time();
         child->started_pid = outcome.pid;
         child->pidfd = outcome.pidfd.release();
         child->stop_signal = settings.stop_signal;
@@ -237,7 +257,10 @@ void Service::on_spawn(Incoming& in) {
 void Service::on_signal(const SignalMessage& message) {
     Child* const child = g_children.by_id(message.id);
     if (!child || child->pid == 0 || message.signo < 0 || message.signo > 64) return;
-    if (message.stopping != 0) child->stopping = true;
+    if (message.stopping != 0 && !child->stopping) {
+        child->stopping = true;
+        child->stopping_since = Monotonic::now();
+    }
     switch (message.scope) {
         case Scope::Process:
             kill(child->pid, message.signo);
@@ -256,13 +279,18 @@ void Service::on_signal(const SignalMessage& message) {
 
 void Service::on_hold(const HoldMessage& message, Incoming& in) {
     const int name_length = static_cast<int>(strnlen(message.name, sizeof message.name));
-    if (in.fd_count != 1 || !g_held.hold(message.id, std::move(in.fds[0])))
+    char name[sizeof message.name];
+    std::snprintf(name, sizeof name, "%.*s", name_length, message.name);
+    if (in.fd_count != 1 || !g_held.hold(message.id, std::move(in.fds[0]), name))
         complain("circusd: the keeper cannot hold descriptor %llu (%.*s)%s",
-                 static_cast<unsigned long long>(message.id), name_length, message.name,
+                 static_cast<unsigned long long>(message.id), name_length, name,
                  in.lost_fds ? ": too many open files" : "");
 }
 
 void Service::on_ready() {
+    is_arbiter_ready_ = was_ready_ = true;
+    beat_at_ = Monotonic::now();
+    look_for_a_beat();
     if (!ready_) return;
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) dup2(null_.get(), fd);
     const char byte = 1;

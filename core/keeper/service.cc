@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -66,10 +67,20 @@ Service::Service(ServiceOptions options)
       null_(open("/dev/null", O_RDWR | O_CLOEXEC)),
       ready_(std::move(options.ready)),
       notifier_(getenv("NOTIFY_SOCKET")),
+      page_fd_(memfd_create("circus-page", MFD_CLOEXEC)),
+      start_arbiter_(options.start_arbiter),
+      start_context_(options.start_context),
+      argv_(options.argv),
       self_(getpid()),
       arbiter_pid_(options.arbiter_pid),
       stop_timeout_(options.stop_timeout),
-      patience_(options.patience) {
+      patience_(options.patience),
+      arbiter_since_(Monotonic::now()) {
+    if (page_fd_ && ftruncate(page_fd_.get(), kPageSize) == 0)
+        if (void* const page =
+                mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd_.get(), 0);
+            page != MAP_FAILED)
+            page_ = static_cast<Page*>(page);
     hello_.keeper_pid = self_;
     hello_.is_pid1 = self_ == 1 ? 1 : 0;
     hello_.nofile_soft = options.nofile_soft;
@@ -79,16 +90,19 @@ Service::Service(ServiceOptions options)
     read_stat(self_, stat);
     std::snprintf(hello_.instance, sizeof hello_.instance, "%d-%llu", self_,
                   static_cast<unsigned long long>(stat.start_ticks));
+    if (options.resume >= 0 && page_ && !take_up(options.resume)) page_ = nullptr;
 }
 
 int Service::run() {
-    if (!signals_ || !null_) {
+    if (!signals_ || !null_ || !page_) {
         complain("circusd: cannot start: %s", std::strerror(errno));
         code_ = 1;
         return end();
     }
-    send_hello();
     while (phase_ != Phase::Ending) {
+        start_next_if_due();
+        tell();
+        upgrade_if_due();
         wait();
         take_signals();
         if (reap_due_) reap();
@@ -101,15 +115,10 @@ int Service::run() {
     return end();
 }
 
-void Service::send_hello() {
-    // The socket is empty: this cannot fail but for an arbiter that is gone already, which the loop will see.
-    channel_.send(&hello_, sizeof hello_);
-}
-
 TimePoint Service::next_deadline() const {
     TimePoint next{};
-    for (const TimePoint at :
-         {retry_at_, sweep_at_, stop_sweep_at_, arbiter_kill_at_, give_up_at_, next_kill_at_})
+    for (const TimePoint at : {restart_at_, heart_look_at_, retry_at_, sweep_at_, stop_sweep_at_,
+                               arbiter_kill_at_, give_up_at_, next_kill_at_})
         if (at != TimePoint{} && (next == TimePoint{} || at < next)) next = at;
     return next;
 }
@@ -166,6 +175,8 @@ void Service::on_signal_caught(int signo, pid_t sender) {
     } else {
         give_up_at_ = std::min(give_up_at_, now + patience_);
     }
+    // Nobody is there to be told.
+    if (phase_ == Phase::Serving && restart_at_ != TimePoint{}) stop_the_stack(1);
 }
 
 void Service::reap() {
@@ -238,10 +249,11 @@ void Service::untold(Child& child) {
     g_children.push(untold_, child);
 }
 
-bool Service::send_or_wait(const void* data, std::size_t size, int fd) {
+bool Service::send_or_wait(const void* data, std::size_t size, std::span<const int> fds) {
     if (is_closed_) return true;
-    switch (channel_.send(data, size, fd)) {
+    switch (channel_.send(data, size, fds)) {
         case Channel::Sent::Yes:
+            ++sent_;
             return true;
         case Channel::Sent::Full:
             is_full_ = true;
@@ -283,7 +295,8 @@ bool Service::tell_child(Child& child) {
         SpawnedMessage message;
         message.id = child.id;
         message.pid = child.started_pid;
-        if (!send_or_wait(&message, sizeof message, child.pidfd)) return false;
+        const std::span<const int> pidfd(&child.pidfd, child.pidfd >= 0 ? 1 : 0);
+        if (!send_or_wait(&message, sizeof message, pidfd)) return false;
         UniqueFd(child.pidfd).reset();
         child.pidfd = -1;
         child.tell_start = false;
@@ -298,11 +311,22 @@ bool Service::tell_child(Child& child) {
     return true;
 }
 
+// What the arbiter has taken in need not be told to the next one.
+void Service::release_taken() {
+    const std::uint64_t taken = page_->taken.load(std::memory_order_acquire);
+    for (Child* child; (child = g_children.front(told_)) && child->told_at <= taken;) {
+        g_children.pop(told_);
+        g_children.release(*child);
+    }
+}
+
 void Service::tell() {
-    if (is_full_) return;
+    // While there is no arbiter everything waits in its row for the next one.
+    if (is_full_ || restart_at_ != TimePoint{}) return;
     if (retry_at_ != TimePoint{} && Monotonic::now() < retry_at_) return;
     retry_at_ = {};
-    if (!tell_caught()) return;
+    release_taken();
+    if (!greet() || !tell_caught()) return;
     if (is_refusal_due_) {
         if (!send_or_wait(&refusal_, sizeof refusal_)) return;
         is_refusal_due_ = false;
@@ -311,7 +335,12 @@ void Service::tell() {
         if (!tell_child(*child)) return;
         g_children.pop(untold_);
         child->is_untold = false;
-        if (child->failed || child->tell_exit) g_children.release(*child);
+        if (child->failed) {
+            g_children.release(*child);
+        } else if (child->tell_exit) {
+            child->told_at = is_closed_ ? UINT64_MAX : sent_;
+            g_children.push(told_, *child);
+        }
     }
 }
 

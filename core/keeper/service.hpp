@@ -2,12 +2,17 @@
 // and by its own few deadlines, all in one ppoll loop; it waits nowhere else (a spawn lasts until the child's
 // exec).
 //
-// Phases: Serving -> Ending (the arbiter said Exit), or Serving -> Stopping -> Ending (the arbiter is gone or
-// does not stop the stack in time: the keeper does it). Ending kills whatever is still below and returns.
+// Phases: Serving -> Ending (the arbiter said Exit), or Serving -> Stopping -> Ending (the arbiter does not
+// stop the stack in time, or is gone and cannot be followed by another: the keeper does it). Ending kills
+// whatever is still below and returns.
+//
+// An arbiter that dies once it was ready is followed by another, again and again, at growing distances; the
+// children live on meanwhile. One that dies before it was ever ready says that this stack cannot be started,
+// and one that dies while it stops the stack leaves the rest of that to the keeper.
 //
 // Invariants: a process is signalled only while it is unreaped, or through a pidfd. Spawned or SpawnFailed of
 // an id precedes its Exited. What the arbiter does not read is kept in the rows of the table (table.hpp), so
-// a stuck arbiter costs neither memory nor a message.
+// a stuck arbiter costs neither memory nor a message; what it has read and not taken in is told to the next.
 //
 // One per process: its tables are static. Single-threaded, allocates nothing.
 #pragma once
@@ -19,6 +24,7 @@
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "keeper/channel.hpp"
+#include "keeper/child.hpp"
 #include "keeper/notifier.hpp"
 #include "keeper/table.hpp"
 #include "keeper/tree.hpp"
@@ -27,7 +33,12 @@
 namespace circus::keeper {
 
 struct ServiceOptions {
-    UniqueFd socket;  // to the arbiter
+    // Starts an arbiter with that socket; null: none can follow the one there is.
+    SpawnOutcome (*start_arbiter)(const void* context, int socket) = nullptr;
+    const void* start_context = nullptr;
+    char* const* argv = nullptr;  // of this process, for the binary that it may become; null: it becomes none
+    int resume = -1;              // what the binary before has written down; in the place of the socket
+    UniqueFd socket;              // to the arbiter
     // A daemon's: gets a byte once the arbiter is ready, after the standard descriptors were let go. Whoever
     // reads it sends the daemon's caller away.
     UniqueFd ready = {};
@@ -51,23 +62,22 @@ class Service {
     enum class Phase { Serving, Stopping, Ending };
 
     // service.cc: the loop, signals, deaths, and telling the arbiter
-    void send_hello();
     void wait();
     TimePoint next_deadline() const;
     void take_signals();
     void on_signal_caught(int signo, pid_t sender);
     void reap();
     void on_child_gone(Child& child, int status, const rusage& usage);
-    void on_arbiter_reaped(int status);
     void tell();
     bool tell_caught();
     bool tell_child(Child& child);
-    bool send_or_wait(const void* data, std::size_t size, int fd = -1);  // false: not now
+    bool send_or_wait(const void* data, std::size_t size, std::span<const int> fds = {});  // false: not now
     void untold(Child& child);
+    void release_taken();
 
     // requests.cc: what the arbiter asks for
     void take_requests();
-    void look_for_exit();  // in what a dead arbiter has sent
+    void take_last_requests();  // of a dead arbiter
     void on_message(Incoming& in);
     void on_spawn(Incoming& in);
     void on_signal(const SignalMessage& message);
@@ -83,6 +93,22 @@ class Service {
     bool sweep();  // true: something was killed
     void sweep_if_due();
 
+    // succession.cc: one arbiter after the other
+    void on_arbiter_reaped(int status);
+    void note_culprit();
+    void look_for_a_beat();
+    void start_next_if_due();
+    void recall();
+    bool greet();  // false: not through
+    bool tell_hello();
+    bool tell_inherited(Child& child);
+
+    // reexec.cc: another binary in the place of this one
+    UniqueFd write_down();
+    int run_other_binary();
+    void upgrade_if_due();
+    bool take_up(int state);
+
     // last_stand.cc: the end of the stack
     void on_channel_closed();
     void stop_the_stack(int code);
@@ -96,6 +122,14 @@ class Service {
     UniqueFd ready_;  // until the daemon's caller was told
     UniqueFd saved_;  // the arbiter's state, newest
     Notifier notifier_;
+    UniqueFd page_fd_;
+    Page* page_ = nullptr;  // null: there is no memory for one
+    SpawnOutcome (*start_arbiter_)(const void* context, int socket);
+    const void* start_context_;
+    char* const* argv_;
+    char upgrade_to_[512] = {};
+    bool is_upgrade_due_ = false;
+    bool is_upgraded_ = false;  // the arbiter there is, is that of the binary before
     pid_t self_;
     pid_t arbiter_pid_;
     Duration stop_timeout_;
@@ -104,11 +138,24 @@ class Service {
 
     Phase phase_ = Phase::Serving;
     int code_ = 0;
-    bool reap_due_ = true;    // until the kernel has been seen to have no more
-    bool is_full_ = false;    // the socket takes no more: POLLOUT is awaited
-    bool is_closed_ = false;  // the arbiter's end is closed: nothing can be told any more
-    int stop_requests_ = 0;   // TERM, INT, QUIT so far
+    bool reap_due_ = true;           // until the kernel has been seen to have no more
+    bool is_full_ = false;           // the socket takes no more: POLLOUT is awaited
+    bool is_closed_ = false;         // the arbiter's end is closed: nothing can be told any more
+    int stop_requests_ = 0;          // TERM, INT, QUIT so far
+    bool is_arbiter_ready_ = false;  // the one there is
+    bool was_ready_ = false;         // some arbiter was
+    std::size_t failed_starts_ = 0;  // deaths in a row, none of them after a long life
+    std::uint64_t sent_ = 0;         // datagrams to the arbiter there is
+    ChildId last_child_ = 0;
+    enum class Greeting { Hello, Children, Held, Last, Done } greeting_ = Greeting::Hello;
+    std::uint32_t greeted_row_ = 1;  // the next one
     // A time point of zero is "none".
+    TimePoint restart_at_{};      // there is no arbiter: the next one
+    Duration arbiter_timeout_{};  // without a beat; zero: for ever
+    std::uint64_t beats_seen_ = 0;
+    TimePoint beat_at_{};          // when they were seen to be more
+    TimePoint heart_look_at_{};    // the next look; none while there is nobody to look at
+    TimePoint arbiter_since_{};    // when the one there is was started
     TimePoint retry_at_{};         // telling
     TimePoint sweep_at_{};         // after deaths that nobody asked for
     TimePoint stop_sweep_at_{};    // before the Exited of unswept_ are told
@@ -120,6 +167,7 @@ class Service {
     Duration sweep_delay_{};
     ChildTable::Untold untold_;
     ChildTable::Unswept unswept_;
+    ChildTable::Told told_;
 
     // One refusal that has no row (the table is full, or the id is taken). While it is untold no request is
     // read.

@@ -40,6 +40,15 @@ struct Rlimit {
 // An entry of envp that the child completes with its own pid before exec: LISTEN_PID of sd_listen_fds(3).
 inline constexpr char kListenPid[] = "LISTEN_PID=          ";
 
+// What the arbiter wants its successor to know of a child. The keeper keeps it and never reads it.
+struct ChildNote {
+    std::uint64_t owner = 0;      // whose it is, by the arbiter's numbers
+    std::uint64_t pipes[2] = {};  // of its outputs; 0: none
+    ChildId stops = 0;            // it is the stop_command of that child
+    std::int32_t wid = 0;
+    std::uint32_t is_hook = 0;  // a command that is run beside, for its answer
+};
+
 struct SpawnRequest {
     std::vector<std::string> argv;  // argv[0] is what the program is told its name is
     std::vector<std::string> envp;  // "NAME=value"
@@ -57,6 +66,8 @@ struct SpawnRequest {
     std::string chroot;       // empty: none
     std::string working_dir;  // empty: the daemon's
     bool no_new_privs = false;
+
+    ChildNote note{};
 
     // What the keeper does with the child when the arbiter cannot say so any more.
     int stop_signal = 15;

@@ -1,5 +1,6 @@
 #include "keeper/table.hpp"
 
+#include <cstdio>
 #include <utility>
 
 namespace circus::keeper {
@@ -61,7 +62,7 @@ Child* ChildTable::by_pid(pid_t pid) {
     return nullptr;
 }
 
-bool HeldTable::hold(HoldId id, UniqueFd fd) {
+bool HeldTable::hold(HoldId id, UniqueFd fd, const char* name) {
     if (id == 0 || !fd || find(id) >= 0) return false;
     std::uint32_t row = free_;
     if (row != 0)
@@ -71,7 +72,11 @@ bool HeldTable::hold(HoldId id, UniqueFd fd) {
     else
         return false;
     std::uint32_t& head = by_id_[bucket(id)];
-    rows_[row] = {id, fd.release(), std::exchange(head, row)};
+    Row& placed = rows_[row];
+    placed.id = id;
+    placed.fd = fd.release();
+    placed.next = std::exchange(head, row);
+    std::snprintf(placed.name, sizeof placed.name, "%s", name);
     return true;
 }
 
@@ -82,7 +87,9 @@ void HeldTable::drop(HoldId id) {
     if (row == 0) return;
     *link = rows_[row].next;
     UniqueFd(rows_[row].fd).reset();
-    rows_[row] = {0, -1, std::exchange(free_, row)};
+    rows_[row].id = 0;
+    rows_[row].fd = -1;
+    rows_[row].next = std::exchange(free_, row);
 }
 
 int HeldTable::find(HoldId id) const {

@@ -2,8 +2,9 @@
 // they are used; nothing here allocates or makes a system call, except that dropping a held descriptor closes
 // it. Used by the keeper's one thread.
 //
-// A row of ChildTable lives from the Spawn request until everything about it was told to the arbiter:
-//   acquired -> running (has a pid, found by pid) -> reaped (no pid any more, found by id) -> released
+// A row of ChildTable lives from the Spawn request until everything about it was told and taken in:
+//   acquired -> running (has a pid, found by pid) -> reaped (no pid any more, found by id) -> told, until the
+//   arbiter has taken it in -> released
 //   acquired -> failed -> released
 // Invariants: a pid is in the index exactly while its process is unreaped, so a pid found here is ours and
 // never a recycled one; what is not told yet is a flag of the row, so nothing unbounded is ever queued.
@@ -32,7 +33,11 @@ struct Child {
     std::int32_t stop_signal;
     std::uint32_t graceful_timeout_ms;
     bool kill_tree;
-    bool stopping;    // its stop has begun: sweep before Exited
+    bool stopping;  // its stop has begun: sweep before Exited
+    TimePoint stopping_since;
+    TimePoint started;
+    double started_wall;
+    ChildNote note;
     bool failed;      // tell SpawnFailed
     bool tell_start;  // Spawned or SpawnFailed is due
     bool tell_exit;   // Exited is due
@@ -41,13 +46,15 @@ struct Child {
     std::int32_t detail;
     std::int32_t status;  // of wait4, once reaped
     rusage usage;
-    TimePoint kill_at;  // when the keeper stops the stack itself: SIGKILL then
+    std::uint64_t told_at;  // Exited was told, as the datagram of that number; 0: it was not
+    TimePoint kill_at;      // when the keeper stops the stack itself: SIGKILL then
 
     // Links of the table: row numbers, 0 is none.
     std::uint32_t next_by_id;
     std::uint32_t next_by_pid;
     std::uint32_t next_untold;
     std::uint32_t next_unswept;
+    std::uint32_t next_told;
     bool is_untold;
 };
 
@@ -69,6 +76,15 @@ class ChildTable {
             if (rows_[row].pid != 0) visit(rows_[row]);
     }
 
+    // Visits every row that is in use, from row number `from` on; stops where visit(Child&) returns false and
+    // says where that was. 0: there are no more.
+    template <class Visit>
+    std::uint32_t visit_rows(std::uint32_t from, Visit&& visit) {
+        for (std::uint32_t row = from; row <= touched_; ++row)
+            if (rows_[row].id != 0 && !visit(rows_[row])) return row;
+        return 0;
+    }
+
     // A first-in-first-out list through the rows themselves.
     template <std::uint32_t Child::*Next>
     struct Queue {
@@ -77,6 +93,7 @@ class ChildTable {
     };
     using Untold = Queue<&Child::next_untold>;
     using Unswept = Queue<&Child::next_unswept>;
+    using Told = Queue<&Child::next_told>;
     template <std::uint32_t Child::*Next>
     void push(Queue<Next>& queue, Child& child) {
         const std::uint32_t row = row_of(child);
@@ -114,15 +131,23 @@ class ChildTable {
 class HeldTable {
   public:
     // Takes the descriptor. False: table full or id known already, and then it is closed.
-    bool hold(HoldId id, UniqueFd fd);
+    bool hold(HoldId id, UniqueFd fd, const char* name);
     void drop(HoldId id);
     int find(HoldId id) const;  // -1: unknown
+    // As ChildTable::visit_rows(), with visit(HoldId, name, fd).
+    template <class Visit>
+    std::uint32_t visit_rows(std::uint32_t from, Visit&& visit) const {
+        for (std::uint32_t row = from; row <= touched_; ++row)
+            if (rows_[row].id != 0 && !visit(rows_[row].id, rows_[row].name, rows_[row].fd)) return row;
+        return 0;
+    }
 
   private:
     struct Row {
         HoldId id;
         int fd;
         std::uint32_t next;
+        char name[240];
     };
     static constexpr std::uint32_t kBuckets = kMaxHeld;
     static std::uint32_t bucket(HoldId id) { return static_cast<std::uint32_t>(id % kBuckets); }

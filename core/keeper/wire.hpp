@@ -8,11 +8,16 @@
 // signal to an id that is gone is dropped, which is the guarantee that no pid is ever signalled after it was
 // reaped.
 //
+// An arbiter that follows another one is told, behind its Hello and before anything else, what there is: a
+// Child for each one that has not been told to its end, a Held for each descriptor, then Greeted. It asks for
+// nothing before that. What the one before had not taken in (Page::taken) is told again.
+//
 // A child that is stopped with Signal (scope Process or Group and its stop_signal, or SIGKILL) and has
 // kill_tree set is swept before its Exited is sent: whatever it left behind is gone by then (or has been in
 // the kernel's hands, after SIGKILL, for half a second).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <sys/resource.h>
 
@@ -32,17 +37,35 @@ enum class Kind : std::uint32_t {
     Hold,       // HoldMessage + one descriptor
     Drop,       // DropMessage
     Save,       // SaveMessage + one sealed memfd: the arbiter's state, replacing the one before
-    Exit,    // ExitMessage: no children are expected to be left; the keeper sweeps, then exits with the code
-    Limits,  // LimitsMessage: what the configuration says the keeper must know
-    Ready,   // ReadyMessage: everything is bound, the first worker may be started; to be said once
-    Notify,  // NotifyMessage: for the service manager
+    Exit,     // ExitMessage: no children are expected to be left; the keeper sweeps, then exits with the code
+    Limits,   // LimitsMessage: what the configuration says the keeper must know
+    Upgrade,  // UpgradeMessage: run another binary in the place of this one
+    Ready,    // ReadyMessage: everything is bound, the first worker may be started; by each arbiter once
+    Notify,   // NotifyMessage: for the service manager
     // to the arbiter
     Hello = 64,   // HelloMessage, first of all
     Spawned,      // SpawnedMessage + one pidfd
     SpawnFailed,  // SpawnFailedMessage
     Exited,       // ExitedMessage
     Caught,       // CaughtMessage: a signal sent to the daemon
+    Child,        // ChildMessage, + one pidfd while it is not reaped
+    Held,         // HeldMessage + one descriptor
+    Greeted,      // GreetedMessage: that was all there is
+    Upgraded,     // UpgradedMessage: how that went. After one that did, the arbiter is to leave
 };
+
+// The page that both map, a memfd that comes with Hello. Written by the arbiter, read by the keeper; zero
+// when an arbiter starts.
+// `plugin` and `callback` name what runs while `is_running` is not 0.
+struct Page {
+    std::atomic<std::uint64_t> beats;  // grows with each turn of its loop
+    std::atomic<std::uint64_t> taken;  // datagrams whose facts are the arbiter's by now: not told again
+    std::atomic<std::uint32_t> is_running;
+    char plugin[64];
+    char callback[64];
+};
+constexpr std::size_t kPageSize = 4096;
+static_assert(sizeof(Page) <= kPageSize && std::atomic<std::uint64_t>::is_always_lock_free);
 
 struct Header {
     std::uint32_t magic = kWireMagic;
@@ -54,6 +77,7 @@ struct SpawnMessage {
     ChildId id = 0;
     std::uint32_t plan_size = 0;  // bytes that follow, or of the memfd
     std::uint32_t in_memfd = 0;   // 1: the plan is the last descriptor
+    ChildNote note{};
 };
 
 enum class Scope : std::uint32_t {
@@ -75,7 +99,7 @@ struct SignalMessage {
 struct HoldMessage {
     Header header{kWireMagic, Kind::Hold};
     HoldId id = 0;
-    char name[112] = {};  // for Hello and for people; ended by a NUL
+    char name[240] = {};  // for Held and for people; ended by a NUL
 };
 
 struct DropMessage {
@@ -94,8 +118,21 @@ struct ExitMessage {
 
 struct LimitsMessage {
     Header header{kWireMagic, Kind::Limits};
-    std::uint64_t stop_timeout_ms =
-        0;  // the whole stack's deadline, also when the keeper must stop it by itself
+    // The whole stack's deadline, also when the keeper must stop it by itself.
+    std::uint64_t stop_timeout_ms = 0;
+    // An arbiter that was ready and has not given a beat for so long hangs; 0: none does.
+    std::uint64_t arbiter_timeout_ms = 0;
+};
+
+struct UpgradeMessage {
+    Header header{kWireMagic, Kind::Upgrade};
+    char binary[512] = {};  // a path; ended by a NUL
+};
+
+struct UpgradedMessage {
+    Header header{kWireMagic, Kind::Upgraded};
+    std::int32_t error = 0;  // errno of what failed, and everything is as it was; 0: done
+    std::int32_t reserved = 0;
 };
 
 struct ReadyMessage {
@@ -107,10 +144,17 @@ struct NotifyMessage {
     char text[240] = {};  // lines of VARIABLE=value as of sd_notify(3); ended by a NUL
 };
 
+// + the page's descriptor, + the saved state's if there is one.
 struct HelloMessage {
     Header header{kWireMagic, Kind::Hello};
     std::int32_t keeper_pid = 0;
     std::uint32_t is_pid1 = 0;
+    std::uint64_t generation =
+        0;                   // how many arbiters there were before; not 0: Child, Held and Greeted follow
+    ChildId last_child = 0;  // the highest id that was ever used
+    // What a plugin was doing when the arbiter before died or hung; empty: nothing.
+    char plugin[64] = {};
+    char callback[64] = {};
     std::uint64_t nofile_soft = 0;  // RLIMIT_NOFILE as the daemon was started with, before it was raised
     std::uint64_t nofile_hard = 0;
     char instance[48] = {};  // the mark: value of CIRCUS_INSTANCE up to the dot
@@ -138,6 +182,27 @@ struct ExitedMessage {
     std::int32_t status = 0;  // as of wait(2): WIFEXITED, WTERMSIG …
     std::int32_t reserved = 0;
     rusage usage{};  // ru_maxrss in KiB
+};
+
+struct ChildMessage {
+    Header header{kWireMagic, Kind::Child};
+    ChildId id = 0;
+    ChildNote note{};
+    std::int32_t pid = 0;
+    std::uint32_t reserved = 0;
+    std::int64_t started = 0;   // on the monotonic clock, ns
+    std::int64_t stopping = 0;  // when its stop began, or 0
+    double started_wall = 0;    // seconds since the epoch
+};
+
+struct HeldMessage {
+    Header header{kWireMagic, Kind::Held};
+    HoldId id = 0;
+    char name[240] = {};
+};
+
+struct GreetedMessage {
+    Header header{kWireMagic, Kind::Greeted};
 };
 
 struct CaughtMessage {

@@ -82,7 +82,9 @@ struct KeeperClient::State : std::enable_shared_from_this<State> {
     std::optional<Poll> poll;  // destroyed before the socket
     std::deque<Outgoing> queue;
     std::vector<keeper::SpawnFailedMessage> own_failures;  // spawns that were never sent
-    bool cannot_send = false;                              // EPIPE; what the keeper said before is still read
+    std::uint64_t received = 0;
+    bool just_greeted = false;
+    bool cannot_send = false;  // EPIPE; what the keeper said before is still read
     bool gone = false;
     bool closed = false;  // the client was destroyed: no more callbacks
 };
@@ -190,8 +192,9 @@ void KeeperClient::State::on_ready(unsigned ready) {
 
 void KeeperClient::State::read_some() {
     // Poll is level-triggered: what the budget leaves brings the loop back here.
+    just_greeted = false;
     for (int n = 0; n < kDatagramsPerTurn; ++n)
-        if (closed || gone || !read_one()) return;
+        if (closed || gone || !read_one() || just_greeted) return;
 }
 
 // One datagram; false when there is none, or nothing more will come.
@@ -227,6 +230,7 @@ bool KeeperClient::State::read_one() {
         end();
         return false;
     }
+    ++received;
     handle(data, static_cast<std::size_t>(n), std::move(fds));
     return true;
 }
@@ -238,12 +242,39 @@ void KeeperClient::State::handle(const std::byte* data, std::size_t size, std::v
         if (message && to) to(*message);
         return message.has_value();
     };
+    const auto take = [&fds](std::size_t at) { return at < fds.size() ? std::move(fds[at]) : UniqueFd(); };
     bool understood = header && header->magic == keeper::kWireMagic;
     if (understood) {
         switch (header->kind) {
-            case Kind::Hello:
-                understood = deliver(handler.hello);
+            case Kind::Hello: {
+                const auto message = message_from<keeper::HelloMessage>(data, size);
+                understood = message.has_value();
+                if (message && handler.hello) handler.hello(*message, take(0), take(1));
                 break;
+            }
+            case Kind::Child: {
+                const auto message = message_from<keeper::ChildMessage>(data, size);
+                understood = message.has_value();
+                if (message && handler.child) handler.child(*message, take(0));
+                break;
+            }
+            case Kind::Held: {
+                const auto message = message_from<keeper::HeldMessage>(data, size);
+                understood = message.has_value();
+                if (message && handler.held) handler.held(*message, take(0));
+                break;
+            }
+            case Kind::Greeted:
+                // Whoever is greeted has to become somebody before it hears what has happened since.
+                just_greeted = true;
+                if (handler.greeted) handler.greeted();
+                break;
+            case Kind::Upgraded: {
+                const auto message = message_from<keeper::UpgradedMessage>(data, size);
+                understood = message.has_value();
+                if (message && handler.upgraded) handler.upgraded(message->error);
+                break;
+            }
             case Kind::SpawnFailed:
                 understood = deliver(handler.spawn_failed);
                 break;
@@ -256,9 +287,7 @@ void KeeperClient::State::handle(const std::byte* data, std::size_t size, std::v
             case Kind::Spawned: {
                 const auto message = message_from<keeper::SpawnedMessage>(data, size);
                 understood = message.has_value();
-                if (message && handler.spawned)
-                    handler.spawned(message->id, message->pid,
-                                    fds.empty() ? UniqueFd() : std::move(fds.front()));
+                if (message && handler.spawned) handler.spawned(message->id, message->pid, take(0));
                 break;
             }
             default:
@@ -305,6 +334,7 @@ void KeeperClient::spawn(ChildId id, const keeper::SpawnRequest& request) {
     keeper::SpawnMessage message;
     message.id = id;
     message.plan_size = static_cast<std::uint32_t>(plan.size());
+    message.note = request.note;
     std::vector<int> fds = request.passed;
     UniqueFd memfd;
     if (plan.size() > keeper::kMaxDatagram - sizeof message) {
@@ -343,10 +373,27 @@ void KeeperClient::drop(keeper::HoldId id) {
     state_->submit(bytes_of(message), nullptr, 0, std::nullopt);
 }
 
-void KeeperClient::limits(Milliseconds stop_timeout) {
+void KeeperClient::limits(Milliseconds stop_timeout, Milliseconds arbiter_timeout) {
+    const auto count = [](Milliseconds time) {
+        return static_cast<std::uint64_t>(std::max<Milliseconds::rep>(0, time.count()));
+    };
     keeper::LimitsMessage message;
-    message.stop_timeout_ms =
-        static_cast<std::uint64_t>(std::max<Milliseconds::rep>(0, stop_timeout.count()));
+    message.stop_timeout_ms = count(stop_timeout);
+    message.arbiter_timeout_ms = count(arbiter_timeout);
+    state_->submit(bytes_of(message), nullptr, 0, std::nullopt);
+}
+
+void KeeperClient::save(std::string_view state) {
+    const UniqueFd memfd = sealed_memfd(std::as_bytes(std::span(state)));
+    const keeper::SaveMessage message;
+    const int fd = memfd.get();
+    if (!memfd) return log::error(sys_error("keeper: the state could not be saved", errno).text);
+    state_->submit(bytes_of(message), &fd, 1, std::nullopt);
+}
+
+void KeeperClient::upgrade(std::string_view binary) {
+    keeper::UpgradeMessage message;
+    binary.copy(message.binary, sizeof message.binary - 1);
     state_->submit(bytes_of(message), nullptr, 0, std::nullopt);
 }
 
@@ -373,6 +420,10 @@ bool KeeperClient::flush(Milliseconds limit) {
 
 std::size_t KeeperClient::queued() const {
     return state_->queue.size();
+}
+
+std::uint64_t KeeperClient::received() const {
+    return state_->received;
 }
 
 bool KeeperClient::is_gone() const {

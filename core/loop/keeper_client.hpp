@@ -24,12 +24,19 @@ namespace circus::loop {
 class KeeperClient {
   public:
     struct Handler {
-        std::function<void(const keeper::HelloMessage&)> hello;
+        // The page's descriptor, and that of the state that the arbiter before has saved: empty if there is
+        // none.
+        std::function<void(const keeper::HelloMessage&, UniqueFd page, UniqueFd state)> hello;
+        // What there is, to an arbiter that follows another one: between its hello and greeted.
+        std::function<void(const keeper::ChildMessage&, UniqueFd pidfd)> child = {};
+        std::function<void(const keeper::HeldMessage&, UniqueFd)> held = {};
+        std::function<void()> greeted = {};
         // The pidfd is empty when this process is out of descriptors: Exited comes all the same.
         std::function<void(keeper::ChildId, pid_t, UniqueFd pidfd)> spawned;
         std::function<void(const keeper::SpawnFailedMessage&)> spawn_failed;
         std::function<void(const keeper::ExitedMessage&)> exited;
         std::function<void(const keeper::CaughtMessage&)> caught;
+        std::function<void(int error)> upgraded = {};  // 0: leave
         std::function<void()> gone;
     };
 
@@ -45,7 +52,10 @@ class KeeperClient {
     void signal(keeper::ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping);
     void hold(keeper::HoldId id, std::string_view name, int fd);
     void drop(keeper::HoldId id);
-    void limits(Milliseconds stop_timeout);
+    void limits(Milliseconds stop_timeout, Milliseconds arbiter_timeout);
+    // The state that the next arbiter finds, in the place of the one before.
+    void save(std::string_view state);
+    void upgrade(std::string_view binary);
     void ready();
     void notify(std::string_view text);  // for the service manager; what is too long is cut
     void exit(int code);
@@ -53,6 +63,7 @@ class KeeperClient {
     // Blocks until everything queued is on its way, `limit` at the most. For the end of the program.
     bool flush(Milliseconds limit);
     std::size_t queued() const;
+    std::uint64_t received() const;  // datagrams that were handed on
     bool is_gone() const;
 
   private:

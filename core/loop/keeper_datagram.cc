@@ -11,8 +11,8 @@
 
 namespace circus::loop {
 
-UniqueFd sealed_memfd(const std::vector<std::byte>& bytes) {
-    UniqueFd fd(memfd_create("circus-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+UniqueFd sealed_memfd(std::span<const std::byte> bytes) {
+    UniqueFd fd(memfd_create("circus-data", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     for (std::size_t at = 0; fd && at < bytes.size();) {
         const ssize_t n = write(fd.get(), bytes.data() + at, bytes.size() - at);
         if (n < 0 && errno == EINTR) continue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -10,7 +11,7 @@
 namespace circus::loop {
 
 // A sealed memfd with these bytes, or empty with errno set.
-UniqueFd sealed_memfd(const std::vector<std::byte>& bytes);
+UniqueFd sealed_memfd(std::span<const std::byte> bytes);
 
 // Short: of memory or of descriptors in flight; only time helps. Refused: errno says why.
 enum class Sent { Yes, Full, Short, PeerGone, Refused };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "loop/poll.hpp"
 #include "loop/timer.hpp"
 #include "loop/turn_hooks.hpp"
+#include "sys/listen.hpp"
 
 namespace circus::loop {
 
@@ -79,6 +81,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
     Milliseconds pause{};      // until it is due
     std::optional<Poll> poll;  // destroyed before the socket, whose descriptor it watches
     std::uint64_t dropped = 0;
+    UniqueFd listener;  // of the last bind()
     bool in_turn = false;
     bool closed = false;
 };
@@ -213,7 +216,6 @@ Result<ZmqPump> ZmqPump::make(Loop& loop, ZmqContext& context, Kind kind, const 
         socket.set(zmq::sockopt::rcvhwm, options.receive_queue);
         socket.set(zmq::sockopt::maxmsgsize, options.max_message);
         socket.set(zmq::sockopt::ipv6, true);
-        if (options.use_fd >= 0) socket.set(zmq::sockopt::use_fd, options.use_fd);
         // Without it a ROUTER drops in silence what it cannot deliver; with it, and never waiting, the same
         // message is refused and counted.
         if (kind == Kind::Router) socket.set(zmq::sockopt::router_mandatory, true);
@@ -230,13 +232,35 @@ Result<ZmqPump> ZmqPump::make(Loop& loop, ZmqContext& context, Kind kind, const 
 }
 
 Status ZmqPump::bind(const std::string& endpoint) {
+    // ZMQ does not tell which descriptor it listens on: it is the one that was not there before.
+    const std::vector<int> before = sys::listening_descriptors();
     try {
         state_->socket.bind(endpoint);
     } catch (const zmq::error_t& error) {
         return zmq_failure(cat("cannot bind ", endpoint), error);
     }
+    for (const int fd : sys::listening_descriptors())
+        if (!std::binary_search(before.begin(), before.end(), fd))
+            state_->listener.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     state_->rearm();
     return Ok{};
+}
+
+Status ZmqPump::bind_on(const std::string& endpoint, UniqueFd listener) {
+    try {
+        state_->socket.set(zmq::sockopt::use_fd, listener.get());
+        state_->socket.bind(endpoint);
+        state_->socket.set(zmq::sockopt::use_fd, -1);
+    } catch (const zmq::error_t& error) {
+        return zmq_failure(cat("cannot go on listening on ", endpoint), error);
+    }
+    [[maybe_unused]] const int owned_by_zmq = listener.release();
+    state_->rearm();
+    return Ok{};
+}
+
+UniqueFd ZmqPump::take_listener() {
+    return std::move(state_->listener);
 }
 
 Status ZmqPump::unbind(const std::string& endpoint) {

@@ -19,6 +19,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "loop/loop.hpp"
 
 namespace zmq {
@@ -51,7 +52,6 @@ class ZmqPump {
         int receive_queue = 1000;    // messages per peer; then the peer has to wait
         std::int64_t max_message = 16LL * 1024 * 1024;  // bytes of a frame; a peer that sends more is cut off
         Milliseconds linger{100};                       // how long unsent messages outlive the pump
-        int use_fd = -1;                                // a listening descriptor for bind() to take; borrowed
     };
     using Receive = std::function<void(Frames&& frames)>;  // a whole message; ROUTER: identity first
 
@@ -63,6 +63,10 @@ class ZmqPump {
     ~ZmqPump();
 
     Status bind(const std::string& endpoint);
+    // On a descriptor that listens there already, of another process's pump before.
+    Status bind_on(const std::string& endpoint, UniqueFd listener);
+    // A duplicate of the descriptor that the last bind() has made, once; empty: the transport has none.
+    UniqueFd take_listener();
     // Takes nothing more there and lets go of who came by it; what is queued for them has the linger to
     // leave.
     Status unbind(const std::string& endpoint);

@@ -19,9 +19,10 @@ HostTable::HostTable(loop::Loop& loop, Backend& backend, std::string plugin, std
       backend_(backend),
       plugin_(std::move(plugin)),
       table_(std::make_unique<Table>(*this, size)),
-      meter_([this](const std::string& line) {
-          backend_.log(log::Level::Warning, cat("plugin ", plugin_, ": ", line));
-      }),
+      meter_(plugin_,
+             [this](const std::string& line) {
+                 backend_.log(log::Level::Warning, cat("plugin ", plugin_, ": ", line));
+             }),
       sinks_(*this, backend),
       deadline_(loop, [this] { on_deadline(); }),
       inbox_(loop),

@@ -21,14 +21,25 @@ struct Figures {
     Duration time{};
 };
 
+// Is told who is being called, so that it can be said why the program hangs or has crashed.
+class Witness {
+  public:
+    virtual ~Witness() = default;
+    virtual void enter(std::string_view plugin, std::string_view callback) = 0;
+    virtual void leave() = 0;
+};
+
 class Meter {
   public:
     using Warn = std::function<void(const std::string& line)>;
-    explicit Meter(Warn warn) : warn_(std::move(warn)) {}
+    Meter(std::string plugin, Warn warn) : plugin_(std::move(plugin)), warn_(std::move(warn)) {}
+    // Of all meters of this process; null: nobody.
+    static void set_witness(Witness* witness) { witness_ = witness; }
 
     template <class F>
     auto run(std::string_view callback, F&& function) {
         const Timed timed{*this, callback, Monotonic::now()};
+        if (witness_) witness_->enter(plugin_, callback);
         return std::forward<F>(function)();
     }
     void error() { ++errors_; }  // any thread: a negative status, a misbehaviour
@@ -39,10 +50,15 @@ class Meter {
         Meter& meter;
         std::string_view callback;
         TimePoint begun;
-        ~Timed() { meter.took(callback, Monotonic::now() - begun); }
+        ~Timed() {
+            if (witness_) witness_->leave();
+            meter.took(callback, Monotonic::now() - begun);
+        }
     };
     void took(std::string_view callback, Duration time);
 
+    static inline Witness* witness_ = nullptr;
+    const std::string plugin_;
     Warn warn_;
     std::uint64_t calls_ = 0, slow_ = 0;
     std::atomic<std::uint64_t> errors_{0};

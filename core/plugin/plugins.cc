@@ -70,6 +70,10 @@ void Plugins::configure(const std::vector<config::PluginConfig>& wanted) {
         auto entry = std::make_unique<Entry>();
         entry->config = config;
         entry->enabled = config.active;
+        if (auto saved = restored_.extract(to_lower(config.name)); !saved.empty()) {
+            entry->enabled = saved.mapped().enabled.value_or(entry->enabled);
+            if (!saved.mapped().quarantine.empty()) confine(*entry, saved.mapped().quarantine);
+        }
         entries_.push_back(std::move(entry));
     }
     std::stable_sort(entries_.begin(), entries_.end(),
@@ -86,6 +90,7 @@ void Plugins::change(Entry& entry, const config::PluginConfig& config) {
     const bool only_options = reoptioned == config;
     if (before.options == config.options && only_options) return;  // the order, or how it is written
     entry.enabled = config.active;
+    entry.quarantined = false;
     const bool failed = !std::exchange(entry.failure, {}).empty();
     if (!entry.runner || failed) return;
     if (!only_options || entry.runner->phase() != Runner::Phase::Running) {
@@ -105,12 +110,46 @@ void Plugins::act(const Json& properties, const Answered& answered) {
     } else if (action == "enable" || action == "restart") {
         entry->restart = action == "restart" && entry->runner;
         entry->enabled = true;
+        entry->quarantined = false;
         entry->failure.clear();
     } else {
         return answered(refused(cat("action invalid: ", py_repr(action), "; enable, disable or restart")));
     }
     if (!control::flag_of(properties, "waiting")) return answered(Json::object());
     entry->waiting.push_back(answered);
+}
+
+Json Plugins::saved() const {
+    Json saved = Json::object();
+    for (const auto& entry : entries_) {
+        if (entry->removed) continue;
+        if (entry->enabled != entry->config.active) saved[entry->config.name]["enabled"] = entry->enabled;
+        if (entry->quarantined) saved[entry->config.name]["quarantine"] = entry->failure;
+    }
+    return saved;
+}
+
+void Plugins::restore(const Json& saved) {
+    for (const auto& [name, each] : saved.items()) {
+        Saved& row = restored_[to_lower(name)];
+        if (each.contains("enabled")) row.enabled = each.at("enabled").get<bool>();
+        row.quarantine = each.value("quarantine", "");
+    }
+}
+
+void Plugins::quarantine(const std::string& name, const std::string& why) {
+    if (Entry* const entry = find(name))
+        confine(*entry, why);
+    else
+        restored_[to_lower(name)].quarantine = why;
+}
+
+void Plugins::confine(Entry& entry, const std::string& why) {
+    entry.quarantined = true;
+    entry.failure = why;
+    log::error(cat("plugin ", entry.config.name, " is in quarantine: ", why, "; circusctl plugin ",
+                   entry.config.name, " enable tries it again"));
+    tell(entry, "quarantine", why);
 }
 
 void Plugins::gauge(const Json& properties, const Answered& answered) {
@@ -241,6 +280,7 @@ bool Plugins::deliver(Milliseconds budget) {
 // ---- to see ----
 
 std::string Plugins::state_of(const Entry& entry) {
+    if (!entry.runner && entry.quarantined) return "quarantined";
     if (!entry.runner) return entry.failure.empty() ? "disabled" : "failed";
     switch (entry.runner->phase()) {
         case Runner::Phase::Starting:

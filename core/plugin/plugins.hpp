@@ -8,13 +8,16 @@
 //   active     yes     Running
 //   stopping   –       Stopping    and gone, disabled or started again after it
 //   failed     yes     none        until it is enabled or its section changes
+//   quarantined yes    none        the same: it was running when the arbiter died, too often
 //
 // Higher priority starts first and is stopped last: one waits until those below have ended.
 // Driven on the loop's thread by core/bin.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +43,12 @@ class Plugins {
     // What there is from now on: new ones start, others go, changed ones are reconfigured or restarted. What
     // an operator said of one holds until its section changes.
     void configure(const std::vector<config::PluginConfig>& wanted);
+    // From one arbiter to the next: what operators said of plugins, and which are in quarantine. restore()
+    // comes before the first configure().
+    Json saved() const;
+    void restore(const Json& saved);
+    // It does not start until an operator enables it. `why` is told; before the first configure() or after.
+    void quarantine(const std::string& name, const std::string& why);
     // The end: all stop, `deadline` each.
     void stop(Milliseconds deadline);
     bool is_stopped() const;
@@ -59,6 +68,7 @@ class Plugins {
         bool removed = false;  // not in the file any more
         bool restart = false;
         std::string failure;  // not empty: failed
+        bool quarantined = false;
         std::unique_ptr<Runner> runner;
         std::vector<control::CommandRegistry::Answered> waiting;  // for its wish to come true
     };
@@ -71,6 +81,7 @@ class Plugins {
     void advance(Entry& entry);
     void begin(Entry& entry);
     void fail(Entry& entry, const std::string& why);
+    void confine(Entry& entry, const std::string& why);
     void answer(Entry& entry);
     void tell(const Entry& entry, const char* event, const std::string& error = {});
     static std::string state_of(const Entry& entry);
@@ -78,6 +89,11 @@ class Plugins {
 
     Switchboard& board_;
     const Make make_;
+    struct Saved {
+        std::optional<bool> enabled;  // as an operator said
+        std::string quarantine;       // why
+    };
+    std::map<std::string, Saved> restored_;        // by name in lower case, until it is configured
     std::vector<std::unique_ptr<Entry>> entries_;  // in the order of their start
     bool stopping_ = false;
     Milliseconds stop_deadline_;

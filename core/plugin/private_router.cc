@@ -25,6 +25,16 @@ std::string runtime_folder() {
     return own && *own && ::access(own, W_OK) == 0 ? own : "/tmp";
 }
 
+// Empty: somebody else has it.
+std::string own_folder(const std::string& path) {
+    struct stat found {};
+    if (::mkdir(path.c_str(), 0700) != 0 && (::lstat(path.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) ||
+                                             found.st_uid != ::geteuid() || (found.st_mode & 0777) != 0700))
+        return {};
+    ::unlink(cat(path, "/plugins").c_str());
+    return path;
+}
+
 std::string random_word() {
     unsigned char bytes[16];
     if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) std::abort();
@@ -55,6 +65,7 @@ Status PrivateRouter::open() {
                                         if (frames.size() == 2) receive(frames[0], frames[1]);
                                     });
     if (!pump) return pump.error();
+    if (folder_.empty() && !name_.empty()) folder_ = own_folder(cat(runtime_folder(), "/circus-", name_));
     if (folder_.empty()) {
         std::string folder = runtime_folder() + "/circus-XXXXXX";
         if (!::mkdtemp(folder.data())) return sys_error(cat("cannot make a folder like ", folder), errno);

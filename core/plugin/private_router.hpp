@@ -29,6 +29,8 @@ class PrivateRouter {
     PrivateRouter(const PrivateRouter&) = delete;
     PrivateRouter& operator=(const PrivateRouter&) = delete;
 
+    // Before open(): its folder is named so, and one that an arbiter before has left is used again.
+    void name(const std::string& instance) { name_ = instance; }
     Status open();  // once it is needed; more often does no harm
     const std::string& endpoint() const { return endpoint_; }
     // A fresh token for a client.
@@ -48,7 +50,7 @@ class PrivateRouter {
 
     loop::Loop& loop_;
     loop::ZmqContext& context_;
-    std::string folder_, endpoint_;
+    std::string name_, folder_, endpoint_;
     std::optional<loop::ZmqPump> pump_;
     std::map<std::string, Entry> clients_;           // by token
     std::map<std::string, std::string> identities_;  // identity -> token

@@ -5,12 +5,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/text.hpp"
 #include "stream/open_log.hpp"
+#include "stream/pipe.hpp"
 
 namespace circus::stream {
 
@@ -81,6 +83,7 @@ void FileSink::write(PipeId owner, std::string_view first, std::string_view seco
     const std::array<std::string_view, 3> parts{open_line_.separator(owner), first, second};
     const std::size_t total = parts[0].size() + first.size() + second.size();
     if (total == 0) return;
+    if (!found_.empty()) return write_rest(owner, cat(parts[0], first, second), ends_line);
     if (looks_around_) look_around();
     if (!fd_ || !backlog_.empty() || writing_.is_active()) {
         // Whole or not at all, so that what is dropped are whole lines.
@@ -109,6 +112,41 @@ void FileSink::write(PipeId owner, std::string_view first, std::string_view seco
     joined.reserve(total);
     for (const auto part : parts) joined += part;
     emit(joined);
+}
+
+Journal::Place FileSink::place() const {
+    if (!fd_ || !is_regular_ || !backlog_.empty() || is_rotating()) return {};
+    return {device_, inode_, size_};
+}
+
+void FileSink::resume_behind(const Journal::Place& place) {
+    if (!fd_ || !is_regular_ || place.device != device_ || place.inode != inode_ || size_ <= place.size)
+        return;
+    const std::uint64_t count = std::min<std::uint64_t>(size_ - place.size, kReadSize + kMaxLine);
+    const UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    found_.resize(count);
+    const ssize_t got = file ? pread(file.get(), found_.data(), count, static_cast<off_t>(place.size)) : 0;
+    found_.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+}
+
+// What comes is, or begins with, what is in the file already. With the time before each line it may differ in
+// that: then the lines count, and one that was cut short is taken back.
+void FileSink::write_rest(PipeId owner, std::string joined, bool ends_line) {
+    const std::string found = std::exchange(found_, {});
+    std::size_t done = 0;
+    if (joined.starts_with(found)) {
+        done = found.size();
+    } else if (found.size() <= joined.size()) {
+        const std::size_t whole = found.rfind('\n') + 1;
+        for (auto lines = std::count(found.begin(), found.end(), '\n'); lines > 0; --lines)
+            done = std::min(joined.find('\n', done), joined.size() - 1) + 1;
+        const std::uint64_t cut = size_ - (found.size() - whole);
+        if (cut < size_ && ftruncate(fd_.get(), static_cast<off_t>(cut)) == 0) size_ = cut;
+    }
+    if (done < joined.size())
+        write(owner, std::string_view(joined).substr(done), {}, ends_line);
+    else
+        open_line_.wrote(owner, ends_line);
 }
 
 // Writes all of it, rotating where due; what cannot be written goes to the backlog.

@@ -48,6 +48,9 @@ class FileSink final : public Sink {
     bool is_empty() const override { return backlog_.empty(); }
     void reopen() override;
     void give_up() override;
+    Journal::Place place() const override;
+    std::string unwritten() const override { return backlog_; }
+    void resume_behind(const Journal::Place& place) override;
     bool is_busy() const override { return backups_.is_compressing(); }
     bool wakes_pump() const override { return rules_.backups.compress; }
 
@@ -68,6 +71,7 @@ class FileSink final : public Sink {
     void fail(std::string text);
     bool rotate();
     bool rotation_fails(std::string text);
+    void write_rest(PipeId owner, std::string joined, bool ends_line);
 
     const std::string path_;
     const Report report_;
@@ -80,6 +84,7 @@ class FileSink final : public Sink {
     bool looks_around_ = false;  // before each batch
     OpenLine open_line_;
 
+    std::string found_;  // was written by another process, of what comes next
     std::string backlog_;
     bool is_full_ = false;  // a FIFO or a terminal that takes no more now
     Condition writing_, slow_;

@@ -36,11 +36,13 @@ void Pipe::take(std::string_view bytes) {
         watch_.reset();
         found_ = true;
     }
+    std::size_t before = partial_.size();
     const void* newline = memrchr(bytes.data(), '\n', bytes.size());
     if (newline) {
         const auto whole = static_cast<std::size_t>(static_cast<const char*>(newline) - bytes.data()) + 1;
         hand_on(partial_, bytes.substr(0, whole), true);
         partial_.clear();
+        before = 0;
         bytes.remove_prefix(whole);
     }
     if (partial_.size() + bytes.size() <= kMaxLine) {
@@ -48,7 +50,9 @@ void Pipe::take(std::string_view bytes) {
     } else {
         hand_on(partial_, bytes, false);
         partial_.clear();
+        before = 0;
     }
+    grown_ = partial_.size() - before;
 }
 
 void Pipe::flush() {
@@ -57,6 +61,7 @@ void Pipe::flush() {
 }
 
 void Pipe::write(std::string_view first, std::string_view second, bool ends_line) {
+    if (muted_) return;
     sink_.write(id_, first, second, ends_line);
     if (copy && copy != &sink_ && copy->is_ready()) copy->write(id_, first, second, ends_line);
 }

@@ -36,6 +36,15 @@ class Pipe {
     // Reads what is in the pipe at this moment, whether or not the sink is ready, and not what is written
     // meanwhile.
     void read_rest(std::span<char> scratch);
+    // Takes bytes that somebody else has read from it: as read() does.
+    void take(std::string_view bytes);
+    // The line that has not ended, and how much of it the last take() brought.
+    std::string_view unfinished() const { return partial_; }
+    std::size_t grown() const { return grown_; }
+    // What another process has read of a line.
+    void restore(std::string unfinished) { partial_ = std::move(unfinished); }
+    // Nothing is handed on meanwhile: it was.
+    void mute(bool on) { muted_ = on; }
     // Hands on the unfinished line. After the last read.
     void flush();
 
@@ -52,7 +61,6 @@ class Pipe {
     bool is_finishing = false;
 
   private:
-    void take(std::string_view bytes);
     void write(std::string_view first, std::string_view second, bool ends_line);
     void hand_on(std::string_view first, std::string_view second, bool ends_line, bool is_last = false);
 
@@ -64,6 +72,8 @@ class Pipe {
     std::optional<LineWatch> watch_;
     bool found_ = false;
     std::string partial_;
+    std::size_t grown_ = 0;
+    bool muted_ = false;
     std::string prefixed_;  // kept for its capacity
 };
 

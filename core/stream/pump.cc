@@ -13,6 +13,7 @@ namespace circus::stream {
 
 namespace {
 
+constexpr Milliseconds kLeftTime{5000};          // for the pipe of what was left to be taken over
 constexpr Milliseconds kDrainTime{100};          // after the reaping; a grandchild may hold the pipe
 constexpr std::chrono::seconds kKeepOpen{10};    // a file that no pipe uses: its next worker is near
 constexpr std::chrono::seconds kKeepTrying{60};  // … and which holds bytes that cannot be written
@@ -27,16 +28,21 @@ constexpr std::uint64_t kSinkTag = ~std::uint64_t{0};
 
 }  // namespace
 
-Pump::Pump(Events events, int stdout_fd)
+Pump::Pump(Events events, int stdout_fd, std::unique_ptr<Journal> journal)
     : events_(std::move(events)),
       stdout_fd_(stdout_fd),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      journal_(std::move(journal)),
       compressor_(wake_.get()),
-      scratch_(kReadSize) {}
+      scratch_(journal_ ? 0 : kReadSize) {
+    if (!journal_) return;
+    left_ = journal_->left();
+    left_until_ = Monotonic::now() + kLeftTime;
+}
 
-Result<std::shared_ptr<Pump>> Pump::run(Events events, int stdout_fd) {
-    const std::shared_ptr<Pump> pump(new Pump(std::move(events), stdout_fd));
+Result<std::shared_ptr<Pump>> Pump::run(Events events, int stdout_fd, std::unique_ptr<Journal> journal) {
+    const std::shared_ptr<Pump> pump(new Pump(std::move(events), stdout_fd, std::move(journal)));
     epoll_event event{EPOLLIN, {.u64 = kWakeTag}};
     if (!pump->epoll_ || !pump->wake_ ||
         epoll_ctl(pump->epoll_.get(), EPOLL_CTL_ADD, pump->wake_.get(), &event) != 0)
@@ -225,6 +231,8 @@ void Pump::begin_to_read(PipeId id, pid_t pid) {
     if (!pipe) return;
     pipe->set_pid(pid);
     pipe->sink().joined(id, pid);
+    if (journal_) pipe->restore(journal_->unfinished_of(id));
+    if (left_ && left_->pipe == id) finish_left(*pipe);
     poll_pipe(*pipe, true);
 }
 
@@ -242,7 +250,7 @@ void Pump::end_overdue(TimePoint now) {
         const PipeId id = deadlines_.front().second;
         deadlines_.pop_front();
         if (Pipe* pipe = find(id)) {
-            pipe->read_rest(scratch_);
+            read_rest(*pipe);
             end(id);
         }
     }
@@ -267,8 +275,9 @@ void Pump::read(Pipe& pipe) {
         attended_.insert(&sink);
         return;
     }
+    if (waits_for_left(pipe)) return;
     std::size_t bytes = 0;
-    const Pipe::Read what = pipe.read(scratch_, bytes);
+    const Pipe::Read what = read_batch(pipe, bytes);
     round_bytes_ += bytes;
     if (pipe.found()) events_.found(pipe.id());
     if (what == Pipe::Read::End)
@@ -287,7 +296,7 @@ void Pump::poll_pipe(Pipe& pipe, bool wanted) {
 // The pipe has given all it will.
 void Pump::end(PipeId id) {
     Pipe* pipe = find(id);
-    pipe->flush();
+    flush(*pipe);
     attend_to(pipe->sink());
     const bool tell = pipe->is_finishing;
     forget(id);
@@ -314,6 +323,8 @@ Sink& Pump::sink_for(const SinkRequest& request) {
             events_.trouble(std::move(trouble));
         };
         sink = make_sink(request, {std::move(report), stdout_fd_, wake_.get(), compressor_});
+        sink->key = request.key;
+        restore_backlog(*sink);
     }
     configure_sink(*sink, request);
     return *sink;
@@ -338,6 +349,7 @@ void Pump::resume_sinks(TimePoint now) {
         // It may replace its descriptor by another of the same number.
         stop_polling(sink);
         sink.resume(now);
+        note_backlog(sink);
         if (!sink.waiting.empty() && sink.is_ready()) {
             for (const PipeId id : std::exchange(sink.waiting, {})) {
                 Pipe* pipe = find(id);

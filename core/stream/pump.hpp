@@ -24,6 +24,7 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "stream/compressor.hpp"
+#include "stream/journal.hpp"
 #include "stream/pipe.hpp"
 #include "stream/sink.hpp"
 #include "stream/sink_class.hpp"
@@ -39,8 +40,10 @@ class Pump {
         std::function<void(PipeId)> found;  // the line that was watched for
     };
 
-    // Makes the thread; it shares the Pump.
-    static Result<std::shared_ptr<Pump>> run(Events events, int stdout_fd);
+    // Makes the thread; it shares the Pump. `journal` may be null: then what is between a pipe and its sink
+    // when the process is killed is lost.
+    static Result<std::shared_ptr<Pump>> run(Events events, int stdout_fd,
+                                             std::unique_ptr<Journal> journal = {});
 
     // ---- from any thread ----
     // `request.spec.filename` is absolute. `read_end` is non-blocking.
@@ -66,7 +69,7 @@ class Pump {
         std::optional<Pattern> pattern{};
     };
 
-    explicit Pump(Events events, int stdout_fd);
+    Pump(Events events, int stdout_fd, std::unique_ptr<Journal> journal);
     void post(Command command);
 
     void serve();
@@ -82,6 +85,13 @@ class Pump {
     bool drain_everything(TimePoint deadline);
 
     void read(Pipe& pipe);
+    Pipe::Read read_batch(Pipe& pipe, std::size_t& bytes);
+    void read_rest(Pipe& pipe);
+    void flush(Pipe& pipe);
+    bool waits_for_left(const Pipe& pipe);
+    void finish_left(Pipe& pipe);
+    void note_backlog(Sink& sink);
+    void restore_backlog(Sink& sink);
     void poll_pipe(Pipe& pipe, bool wanted);
     void end(PipeId id);
     void forget(PipeId id);
@@ -107,6 +117,9 @@ class Pump {
     bool all_written_ = false;
 
     // ---- the thread's own ----
+    const std::unique_ptr<Journal> journal_;
+    std::optional<Journal::Left> left_;  // of the process before, until its pipe is here
+    TimePoint left_until_{};
     Compressor compressor_;
     std::unordered_map<PipeId, std::unique_ptr<Pipe>> pipes_;
     std::unordered_map<std::string, std::unique_ptr<Sink>> sinks_;  // by their key

@@ -14,8 +14,8 @@ bool Pump::drain_everything(TimePoint deadline) {
         std::vector<PipeId> done;
         for (auto& [id, pipe] : pipes_) {
             if (!late && !pipe->may_be_read()) continue;
-            pipe->read_rest(scratch_);
-            pipe->flush();
+            read_rest(*pipe);
+            flush(*pipe);
             done.push_back(id);
         }
         for (const PipeId id : done) pipes_.erase(id);
@@ -23,6 +23,7 @@ bool Pump::drain_everything(TimePoint deadline) {
         for (auto& [name, sink] : sinks_) {
             stop_polling(*sink);
             sink->resume(now);
+            note_backlog(*sink);
             poll_sink(*sink);
             if (!sink->is_empty()) all_empty = false;
         }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "stream/journal.hpp"
 #include "stream/spec.hpp"
 
 namespace circus::stream {
@@ -48,10 +49,18 @@ class Sink {
     virtual bool is_busy() const { return false; }
     // It counts the pump's eventfd up when resume() has something to do.
     virtual bool wakes_pump() const { return false; }
+    // For whoever comes after this process (journal.hpp): where the next bytes go, in a regular file with
+    // nothing in the backlog; what is in the backlog; and, at the begin, that so far somebody else has
+    // written what is given to write() next.
+    virtual Journal::Place place() const { return {}; }
+    virtual std::string unwritten() const { return {}; }
+    virtual void resume_behind(const Journal::Place&) {}
     // The last call: what is in the backlog is given up, and reported.
     virtual void give_up() = 0;
 
     // For Pump's book-keeping.
+    std::string key{};
+    bool is_noted = false;        // its backlog, in the journal
     int users = 0;                // pipes
     TimePoint unused_since{};     // when the last of them went
     std::vector<PipeId> waiting;  // pipes that are not read until this is ready

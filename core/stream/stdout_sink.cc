@@ -30,6 +30,7 @@ struct StdoutSink::Shared {
     std::mutex mutex;
     std::condition_variable changed;  // for the thread: work, or `ended`
     std::string backlog;
+    std::string taken;          // by the thread; its last `in_flight` bytes are not written
     std::size_t in_flight = 0;  // bytes that the thread has taken and not yet written
     std::uint64_t lost = 0;     // dropped by the thread while failing
     int error = 0;              // of the last write; 0: it went well
@@ -98,6 +99,12 @@ void StdoutSink::write(PipeId owner, std::string_view first, std::string_view se
     shared_->changed.notify_one();
 }
 
+std::string StdoutSink::unwritten() const {
+    const std::lock_guard lock(shared_->mutex);
+    const std::string& taken = shared_->taken;
+    return taken.substr(taken.size() - std::min(shared_->in_flight, taken.size())) + shared_->backlog;
+}
+
 std::optional<TimePoint> StdoutSink::next_time() const {
     if (!slow_.is_active()) return std::nullopt;
     const std::lock_guard lock(shared_->mutex);
@@ -154,7 +161,7 @@ bool is_regular(int fd) {
 
 void StdoutSink::run(const std::shared_ptr<Shared>& shared) {
     const bool can_block = !is_regular(shared->fd.get());
-    std::string taken;
+    std::string& taken = shared->taken;  // changed under the mutex, read by the thread without
     std::unique_lock lock(shared->mutex);
     const auto tell_pump = [&] {
         shared->pump_waits = false;

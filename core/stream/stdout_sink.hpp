@@ -25,6 +25,7 @@ class StdoutSink final : public Sink {
     bool is_empty() const override;
     void reopen() override {}
     void give_up() override;
+    std::string unwritten() const override;
     bool wakes_pump() const override { return true; }
 
   private:

@@ -1,5 +1,6 @@
 #include "stream/streams.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -82,16 +83,31 @@ Result<Streams::Pipe> Streams::open(const StreamSpec& spec) {
     if (!request) return request.error();
     auto ends = make_pipe();
     if (!ends) return ends.error();
-    if (!pump_) {
-        auto pump = run_pump();
-        if (!pump) return pump.error();
-        pump_ = std::move(*pump);
-        if (copies_) pump_->copy(stdout_request());
-    }
+    if (const Status running = start_pump(); !running) return running.error();
     const PipeId id = next_id_++;
     users_[id] = {request->key, spec.watcher};
+    const int read_end = ends->first.get();
     pump_->add(id, std::move(ends->first), std::move(*request));
-    return Pipe{id, std::move(ends->second)};
+    return Pipe{id, std::move(ends->second), read_end};
+}
+
+Status Streams::start_pump() {
+    if (pump_) return Ok{};
+    auto pump = run_pump();
+    if (!pump) return pump.error();
+    pump_ = std::move(*pump);
+    if (copies_) pump_->copy(stdout_request());
+    return Ok{};
+}
+
+Status Streams::adopt(PipeId id, const StreamSpec& spec, UniqueFd read_end) {
+    auto request = request_for(spec);
+    if (!request) return request.error();
+    if (const Status running = start_pump(); !running) return running.error();
+    next_id_ = std::max(next_id_, id + 1);
+    users_[id] = {request->key, spec.watcher};
+    pump_->add(id, std::move(read_end), std::move(*request));
+    return Ok{};
 }
 
 // What the pump tells comes through the inbox: `this` is used on the loop's thread only, and the inbox drops
@@ -113,9 +129,16 @@ Result<std::shared_ptr<Pump>> Streams::run_pump() {
             if (auto entry = watches_.extract(id)) entry.mapped()();
         });
     };
+    std::unique_ptr<Journal> journal;
+    if (options_->journal)
+        if (auto parts = options_->journal()) {
+            auto opened = Journal::open(std::move(parts));
+            if (!opened) return opened.error();
+            journal = std::move(*opened);
+        }
     return Pump::run(
         {.drained = std::move(drained), .trouble = std::move(trouble), .found = std::move(found)},
-        options_->stdout_fd);
+        options_->stdout_fd, std::move(journal));
 }
 
 void Streams::tell(Trouble trouble) {

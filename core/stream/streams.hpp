@@ -29,6 +29,7 @@
 #include "base/unique_fd.hpp"
 #include "loop/inbox.hpp"
 #include "loop/loop.hpp"
+#include "stream/journal.hpp"
 #include "stream/loop_sinks.hpp"
 #include "stream/ring.hpp"
 #include "stream/spec.hpp"
@@ -38,6 +39,8 @@ namespace circus::stream {
 struct StreamsOptions {
     std::function<void(const Trouble&)> trouble;
     int stdout_fd = 1;
+    // Asked when the first pipe is opened. Nothing: there is no journal.
+    std::function<Journal::Parts()> journal = {};
 };
 
 class Pump;
@@ -48,6 +51,7 @@ class Streams {
     struct Pipe {
         PipeId id = 0;
         UniqueFd write_end;  // for the child; close it once the request is on its way
+        int read_end = -1;   // borrowed; open until finish() or discard()
     };
 
     Streams(loop::Loop& loop, StreamsOptions options);
@@ -59,6 +63,8 @@ class Streams {
     Result<Pipe> open(const StreamSpec& spec);
     // Between the two: `found` is called once, when a line of it matches.
     void watch(PipeId id, Pattern pattern, std::function<void()> found);
+    // A pipe that another process has read, under the id it had there.
+    Status adopt(PipeId id, const StreamSpec& spec, UniqueFd read_end);
     // The process runs: begin to read. `pid` is for the prefix.
     void start(PipeId id, pid_t pid);
     // The process was reaped: read on to the end of the pipe, 100 ms at the most (a grandchild may hold it),
@@ -95,6 +101,7 @@ class Streams {
     };
     Result<SinkRequest> request_for(const StreamSpec& spec);
     Result<std::shared_ptr<Pump>> run_pump();
+    Status start_pump();  // unless it runs
     void tell(Trouble trouble);
 
     std::shared_ptr<StreamsOptions> options_;

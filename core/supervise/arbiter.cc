@@ -46,18 +46,24 @@ Arbiter::Arbiter(config::Config config, Ports ports)
 
 Arbiter::~Arbiter() = default;
 
-Watcher& Arbiter::insert(config::WatcherConfig config, Identity identity) {
-    std::string key = to_lower(config.name);
-    auto watcher = std::make_unique<Watcher>(
+std::unique_ptr<Watcher> Arbiter::make_watcher(config::WatcherConfig config, Identity identity) {
+    return std::make_unique<Watcher>(
         std::move(config), std::move(identity), stack_,
         [this](Done done, Result<OpResult> result) {
             finished_.emplace_back(std::move(done), std::move(result));
         },
         [this](Watcher& self, ChildId id) { owners_[id] = &self; }, [this](Watcher& self) { mark(self); },
         [this](const Watcher& self, std::string& why) { return gate(self, why); });
+}
+
+Watcher& Arbiter::insert(config::WatcherConfig config, Identity identity) {
+    std::string key = to_lower(config.name);
+    auto watcher = make_watcher(std::move(config), std::move(identity));
+    watcher->set_serial(next_serial_++);
     Watcher& placed = *watcher;
     watchers_[std::move(key)] = std::move(watcher);
     places_[&placed] = next_place_++;
+    unnoted_.push_back(&placed);
     return placed;
 }
 

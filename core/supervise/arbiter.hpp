@@ -31,6 +31,7 @@
 #include "supervise/demand.hpp"
 #include "supervise/memory_watch.hpp"
 #include "supervise/ports.hpp"
+#include "supervise/saved_state.hpp"
 #include "supervise/sockets.hpp"
 #include "supervise/watcher.hpp"
 
@@ -84,6 +85,9 @@ class Arbiter {
     // Loads the libraries of the watchers' hooks. An error names the first that cannot be.
     Status load_hooks();
     void close_sockets() { sockets_.close_all(); }
+    // In the place of bind_sockets() and start(): goes on where the arbiter before has ended. Its own
+    // configuration was saved_config(), without its watchers. After an error it is good for nothing.
+    Status restore(Inheritance inheritance);
     // Starts the watchers with autostart, by priority, [circus] warmup_delay apart.
     void start();
 
@@ -173,6 +177,7 @@ class Arbiter {
         bool then_start = false;  // restart_all
     };
 
+    std::unique_ptr<Watcher> make_watcher(config::WatcherConfig config, Identity identity);
     Watcher& insert(config::WatcherConfig config, Identity identity);
     void mark(Watcher& watcher);
     void look_at_all();
@@ -195,6 +200,21 @@ class Arbiter {
     bool advance_stops();
     void drop_removed();
     void watch_sockets(Watcher& watcher);
+
+    // arbiter_saved.cc: from one arbiter to the next
+    void note(const Watcher& watcher, bool removed);
+    void note(const std::vector<Watcher*>& watchers);
+    void note_overall();
+    void save();  // if what was noted has changed
+    void restore_watcher(const Json& about, const Json& state);
+    void adopt(std::vector<InheritedChild> children);
+    void adopt_pipes(Watcher& watcher, const keeper::ChildMessage& child);
+    void adopt_lost_pipes();
+    void resume(const Json& overall);
+    struct Noted {
+        std::uint64_t version = 0;
+        std::string config, state;
+    };
 
     config::Config config_;  // as the file was read last; what runs may have moved on since
     KeeperPort& keeper_;
@@ -222,6 +242,13 @@ class Arbiter {
     int exit_code_ = 0;
     bool hurried_ = false;
     std::unique_ptr<Reconfiguration> reconfiguration_;
+
+    std::uint64_t next_serial_ = 1;
+    std::map<const Watcher*, Noted> noted_;
+    std::vector<Watcher*> unnoted_;  // new since the last settle(); marked they would start in this order
+    std::string noted_config_, noted_sockets_, noted_overall_;
+    std::uint64_t config_version_ = 1, noted_config_version_ = 0, noted_sockets_version_ = 0;
+    bool unsaved_ = false;
 };
 
 }  // namespace circus::supervise

@@ -128,6 +128,7 @@ void Arbiter::drop_removed() {
         }
         places_.erase(watcher);
         held_.erase(watcher);
+        unsaved_ = noted_.erase(watcher) > 0 || unsaved_;
         at = removed_.erase(at);
     }
 }
@@ -149,11 +150,16 @@ void Arbiter::watch_sockets(Watcher& watcher) {
 }
 
 void Arbiter::settle() {
-    if (dirty_.empty() && finished_.empty() && stops_.empty()) return;
+    if (dirty_.empty() && finished_.empty() && stops_.empty() && unnoted_.empty()) return;
+    note(std::exchange(unnoted_, {}));
+    note(dirty_);
+    save();
+    std::vector<Watcher*> settled;
     bool again = true;
     while (again) {
         for (Watcher* watcher : std::exchange(dirty_, {})) {
             watcher->set_marked(false);
+            settled.push_back(watcher);
             const std::optional<TimePoint> look_again = watcher->settle();
             watch_sockets(*watcher);
             obey_critical(*watcher);
@@ -175,8 +181,10 @@ void Arbiter::settle() {
         }
         again = again || !dirty_.empty();
     }
+    note(settled);
     if (!removed_.empty()) drop_removed();
     watch_memory();
+    save();
 }
 
 }  // namespace circus::supervise

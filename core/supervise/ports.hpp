@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <sys/resource.h>
+#include <vector>
 
 #include "base/json.hpp"
 #include "base/pattern.hpp"
@@ -34,12 +35,22 @@ class KeeperPort {
     virtual void signal(ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping) = 0;
     virtual void hold(HoldId id, std::string_view name, int fd) = 0;
     virtual void drop(HoldId id) = 0;
+    // What the next arbiter is to know (saved_state.hpp), in the place of what was saved before.
+    virtual void save(const std::string&) {}
 };
 
 enum class StreamKind { Stdout, Stderr };
 using PipeId = std::uint64_t;
 
-// To the streams. A pipe lives from open() to the end of finish() or discard().
+// A pipe that the arbiter before read, and nobody does now.
+struct InheritedPipe {
+    PipeId id = 0;
+    StreamKind kind{};
+    int wid = 0;
+    std::string watcher;
+};
+
+// To the streams. A pipe lives from open() or adopt() to the end of finish() or discard().
 class StreamPort {
   public:
     struct Pipe {
@@ -49,10 +60,14 @@ class StreamPort {
     virtual ~StreamPort() = default;
     // A pipe whose lines go where `config` says (substituted for this worker already). Sinks are shared by
     // everything that writes to the same file.
-    virtual Result<Pipe> open(const config::StreamConfig& config, std::string_view watcher,
+    virtual Result<Pipe> open(const config::StreamConfig& config, std::string_view watcher, int wid,
                               StreamKind kind) = 0;
     // `found` is called once, when a line of it matches; before start().
     virtual void watch(PipeId id, Pattern pattern, std::function<void()> found) = 0;
+    // Those that were not adopted or discarded yet.
+    virtual std::vector<InheritedPipe> inherited() const { return {}; }
+    virtual std::optional<StreamKind> inherited_kind(PipeId) const { return std::nullopt; }
+    virtual Status adopt(PipeId, const config::StreamConfig&) { return Error{"there is no such pipe"}; }
     virtual void start(PipeId id, pid_t pid) = 0;  // the process runs: begin to read
     // The process was reaped: read on to EOF, 100 ms at the most (a grandchild may hold the pipe), then
     // `drained`.

@@ -175,6 +175,12 @@ void Reconfiguration::end(std::vector<ConfigDone> waiters, const Result<ConfigPl
                 [done = std::move(done), result](const Result<OpResult>&) { done(result); }, OpResult{});
 }
 
+std::vector<std::string> Reconfiguration::unstarted() const {
+    std::vector<std::string> names;
+    for (const auto& [id, run] : runs_) names.insert(names.end(), run.to_start.begin(), run.to_start.end());
+    return names;
+}
+
 void Reconfiguration::cancel() {
     ++turn_;
     if (staged_) daemon_->drop();

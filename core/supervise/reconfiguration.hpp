@@ -45,6 +45,11 @@ class Reconfiguration {
     // The daemon stops: whoever waits is answered so, and what was staged is dropped.
     void cancel();
 
+    // For whoever follows this arbiter: watchers that are to be started by a change that is under way, and
+    // whether all are being stopped to be started anew.
+    std::vector<std::string> unstarted() const;
+    bool is_restarting() const { return staged_ && what_ == ConfigChange::Restart; }
+
   private:
     struct Reading;
     using Identities = std::map<std::string, Identity>;  // by the watcher's name in lower case

@@ -84,6 +84,7 @@ void Reconfiguration::switch_daemon() {
     daemon_->commit();
     daemon_->plugins(staged_->file.plugins);
     arbiter_.config_ = staged_->file;
+    ++arbiter_.config_version_;
     tell(staged_->plan);
 }
 

@@ -92,8 +92,14 @@ void SocketTable::count_connections(Socket& socket, int fd) {
 
 HoldId SocketTable::hold(std::string_view name, int fd) {
     const HoldId id = next_hold_++;
+    ++version_;
     keeper_->hold(id, name, fd);
     return id;
+}
+
+void SocketTable::unhold(HoldId id) {
+    ++version_;
+    keeper_->drop(id);
 }
 
 Status SocketTable::bind(const std::vector<config::SocketConfig>& configs, KeeperPort& keeper) {
@@ -180,7 +186,7 @@ void SocketTable::trim(std::string_view watcher, int count) {
     for (const auto& socket : sockets_) {
         auto at = socket->slots.lower_bound({key, count + 1});
         while (at != socket->slots.end() && at->first.first == key) {
-            keeper_->drop(at->second.hold);
+            unhold(at->second.hold);
             if (receives_when_bound(socket->config) && socket->slots.size() == 1)
                 socket->fd = std::move(at->second.fd);  // the last one keeps the port
             close(at->second.fd);
@@ -209,6 +215,7 @@ std::optional<SocketTable::Held> SocketTable::held_by(std::string_view name, std
 }
 
 void SocketTable::drain(std::string_view watcher, int count) {
+    ++version_;
     const std::string key = to_lower(watcher);
     for (const auto& socket : sockets_) {
         for (auto& [of, slot] : socket->slots)
@@ -236,13 +243,13 @@ void SocketTable::steer(Socket& socket) {
 
 void SocketTable::drop(Socket& socket) {
     for (auto& [key, slot] : socket.slots) {
-        keeper_->drop(slot.hold);
+        unhold(slot.hold);
         close(slot.fd);
     }
     socket.slots.clear();
     socket.group.clear();
     socket.is_steered = false;
-    if (socket.hold != 0) keeper_->drop(std::exchange(socket.hold, 0));
+    if (socket.hold != 0) unhold(std::exchange(socket.hold, 0));
     close(socket.fd);
 }
 

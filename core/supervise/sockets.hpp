@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.hpp"
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
@@ -87,6 +88,10 @@ class SocketTable {
     void on_close(std::function<void(int fd)> closing) { closing_ = std::move(closing); }
     // The watcher has only `count` slots now (0: it is gone): their listeners above are closed.
     void trim(std::string_view watcher, int count);
+    // From one arbiter to the next (sockets_saved.cc). version(): grows with whatever changes saved().
+    std::uint64_t version() const { return version_; }
+    Json saved() const;
+    Status restore(const Json& saved, std::map<HoldId, UniqueFd> listeners, KeeperPort& keeper);
     void close_all();  // and unlinks the unix sockets' files
 
     // How the socket's own descriptor is bound. With so_reuseport it only keeps the port: were it to listen,
@@ -103,12 +108,15 @@ class SocketTable {
     static void steer(Socket& socket);
     void adjust(Socket& socket, const config::SocketConfig& config);
     void drop(Socket& socket);
+    void unhold(HoldId id);
+    Status bind_again(Socket& socket);
     void number();  // those that have no number yet
 
     std::vector<std::unique_ptr<Socket>> sockets_;
     KeeperPort* keeper_ = nullptr;
     std::function<void(int fd)> closing_;
     HoldId next_hold_ = 1;
+    std::uint64_t version_ = 1;
 };
 
 }  // namespace circus::supervise

@@ -53,6 +53,7 @@ void SocketTable::adjust(Socket& socket, const config::SocketConfig& config) {
 
 void SocketTable::replace(StagedSockets staged, KeeperPort& keeper) {
     keeper_ = &keeper;
+    ++version_;
     std::vector<std::unique_ptr<Socket>> old = std::exchange(sockets_, {});
     std::vector<std::pair<std::string, std::string>> renames;
     std::set<std::string> paths;

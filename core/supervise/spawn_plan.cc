@@ -96,6 +96,7 @@ keeper::SpawnRequest base_request(const config::WatcherConfig& config, const Ide
     request.graceful_timeout_ms =
         static_cast<std::uint32_t>(std::clamp(config.graceful_timeout, 0.0, 1e6) * 1000.0);
     request.kill_tree = config.kill_tree;
+    request.note.wid = wid;
     return request;
 }
 
@@ -164,6 +165,7 @@ Result<keeper::SpawnRequest> make_hook_request(const config::WatcherConfig& conf
         config::expand_side_command(config, cat("hook ", to_string(facts.point)), command, facts.wid,
                                     facts.pid, socket_fds(stack.sockets), stack.environment));
     if (!request) return request;
+    request->note.is_hook = 1;
     set_variable(request->envp, "CIRCUS_HOOK", to_string(facts.point));
     set_variable(request->envp, "CIRCUS_WATCHER", config.name);
     if (facts.wid != 0) set_variable(request->envp, "CIRCUS_WID", std::to_string(facts.wid));
@@ -195,6 +197,14 @@ std::string fill_in(const config::WatcherConfig& config, const std::string& text
         text, config::worker_lookup(config, wid, socket_fds(stack.sockets), stack.environment));
 }
 
+config::StreamConfig stream_of(const config::StreamConfig& config, model::Wid wid) {
+    config::StreamConfig filled = config;
+    filled.filename = config::substitute(filled.filename, [wid](std::string_view key) {
+        return key == "wid" ? std::optional(std::to_string(wid)) : std::nullopt;
+    });
+    return filled;
+}
+
 Status open_streams(const config::WatcherConfig& config, model::Wid wid, const Stack& stack,
                     keeper::SpawnRequest& request, std::vector<PipeId>& pipes,
                     std::vector<UniqueFd>& write_ends) {
@@ -204,16 +214,13 @@ Status open_streams(const config::WatcherConfig& config, model::Wid wid, const S
     }};
     for (const auto& [stream, kind] : both) {
         if (!*stream) continue;
-        config::StreamConfig filled = **stream;
-        filled.filename = config::substitute(filled.filename, [wid](std::string_view key) {
-            return key == "wid" ? std::optional(std::to_string(wid)) : std::nullopt;
-        });
-        auto pipe = stack.streams.open(filled, config.name, kind);
+        auto pipe = stack.streams.open(stream_of(**stream, wid), config.name, wid, kind);
         if (!pipe) return pipe.error();
         request.fds.push_back(
             {FdMove::From::Passed, request.passed.size(), kind == StreamKind::Stdout ? 1 : 2});
         request.passed.push_back(pipe->write_end.get());
         write_ends.push_back(std::move(pipe->write_end));
+        request.note.pipes[kind == StreamKind::Stdout ? 0 : 1] = pipe->id;
         pipes.push_back(pipe->id);
     }
     return Ok{};

@@ -42,6 +42,9 @@ std::string fill_in(const config::WatcherConfig& config, const std::string& text
 // An entry of an environment, in the place of the one that is there.
 void set_variable(std::vector<std::string>& environment, std::string_view name, std::string_view value);
 
+// The stream of that worker: its name is filled in.
+config::StreamConfig stream_of(const config::StreamConfig& config, model::Wid wid);
+
 // The outputs of one worker, or of what runs beside it, as pipes: they are added to the request, and their
 // ids to `pipes`, also when one could not be opened. `write_ends` must live until the request is on its way.
 Status open_streams(const config::WatcherConfig& config, model::Wid wid, const Stack& stack,

@@ -198,6 +198,7 @@ void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool 
     if (config.on_demand != config_.on_demand) armed_ = config.on_demand && up_;
     config_ = std::move(config);
     identity_ = std::move(identity);
+    ++config_version_;
     config_.numprocesses = std::max(0, count);
     resize_slots();
     if (reload_now && up_)

@@ -145,6 +145,17 @@ class Watcher {
     // Arbiter::settle().
     void extend(const Json& infos, std::function<void(Json)> done);
 
+    // ---- from one arbiter to the next (watcher_saved.cc) ----
+    // By which the keeper's notes name it.
+    std::uint64_t serial() const { return serial_; }
+    void set_serial(std::uint64_t serial) { serial_ = serial; }
+    std::uint64_t config_version() const { return config_version_; }  // grows with each change of it
+    Json saved() const;                                               // beside configuration and identity
+    // In this order, before anything else: what was saved, each of its processes, and on it goes.
+    void restore(const Json& saved);
+    void adopt(const keeper::ChildMessage& facts, UniqueFd pidfd);
+    void resume();
+
     // ---- wishes ----
     void start(Done done);
     void stop(Done done);
@@ -299,7 +310,10 @@ class Watcher {
     Mark mark_;
     Gate gate_;
 
-    bool marked_ = false;  // waits in the arbiter's list for settle()
+    std::uint64_t serial_ = 0;
+    std::uint64_t config_version_ = 1;
+    ChildId outdated_below_ = 0;  // reloading: whoever is older is to be replaced
+    bool marked_ = false;         // waits in the arbiter's list for settle()
     bool look_ = true;
     std::optional<TimePoint> look_again_;
     bool abandoned_ = false;

@@ -40,6 +40,7 @@ void Watcher::reload(const ReloadRequest& request, Done done) {
     }
     wait_for(Await::Reloaded, std::move(done));
     reloading_ = true;
+    outdated_below_ = stack_.next_id;
     failures_ = 0;
     for (auto& [id, process] : processes_)
         if (!process.condemned) process.outdated = true;
@@ -77,6 +78,7 @@ void Watcher::send_hup(Done done) {
 
 void Watcher::end_reload(bool completed, const std::string& why) {
     reloading_ = false;
+    outdated_below_ = 0;
     replacement_ = model::Replacement::NewFirst;
     canary_ = {};
     if (completed) {

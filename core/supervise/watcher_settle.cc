@@ -152,6 +152,7 @@ void Watcher::spawn(model::Wid wid) {
         spawn_failed(wid, status.error());
         return;
     }
+    request->note.owner = serial_;
     owns_(*this, id);
     processes_.emplace(id, std::move(process));
     stack_.keeper.spawn(id, *request);

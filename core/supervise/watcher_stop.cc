@@ -140,6 +140,8 @@ Status Watcher::run_stop_command(Process& process) {
         for (const PipeId pipe : command.pipes) stack_.streams.discard(pipe);
         return opened.error();
     }
+    request->note.owner = serial_;
+    request->note.stops = process.id;
     expect_end(process);
     owns_(*this, id);
     processes_.emplace(id, std::move(command));

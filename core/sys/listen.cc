@@ -1,8 +1,10 @@
 #include "sys/listen.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
 #include <fstream>
 #include <memory>
@@ -242,6 +244,21 @@ Status dress(const ListenSpec& spec) {
     if (!filled.owner) filled.owner = ::geteuid();
     if (!filled.group) filled.group = ::getegid();
     return dress_file(filled);
+}
+
+std::vector<int> listening_descriptors() {
+    std::vector<int> found;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
+    while (const dirent* entry = directory ? ::readdir(directory.get()) : nullptr) {
+        const auto fd = parse_int(entry->d_name);
+        int listens = 0;
+        socklen_t size = sizeof listens;
+        if (fd && ::getsockopt(static_cast<int>(*fd), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
+            listens != 0)
+            found.push_back(static_cast<int>(*fd));
+    }
+    std::sort(found.begin(), found.end());
+    return found;
 }
 
 }  // namespace circus::sys

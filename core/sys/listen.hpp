@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
@@ -37,6 +38,9 @@ struct Listener {
 };
 
 Result<Listener> listen_on(const ListenSpec& spec);
+
+// This process's descriptors on which connections are accepted, sorted.
+std::vector<int> listening_descriptors();
 
 // Changes of a socket that is bound already; whoever has a duplicate of the descriptor sees them too.
 Status set_backlog(int fd, int backlog);  // of one that listens

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import CIRCUSD, ContractCase, Daemon, free_port, main, wait_until
+from harness import CIRCUSD, ContractCase, Daemon, free_port, is_running, main, wait_until
 
 GOOD = '[watcher.web]\ncmd = "@PROBE@"\nnumprocesses = 1\n'
 OWNER, STRANGER = 65534, 65533
@@ -104,8 +104,13 @@ class EndpointTest(EndpointCase):
         second.destroy()
         self.started.remove(second)
         # Who is killed removes nothing.
-        os.kill(daemon.arbiter, signal.SIGKILL)
+        left = [daemon.arbiter, *daemon.workers()]
+        os.kill(daemon.arbiter, signal.SIGSTOP)
+        os.kill(daemon.keeper, signal.SIGKILL)
         daemon.wait_end()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not [pid for pid in left if is_running(pid)])
         self.assertTrue(os.path.exists(os.path.join(daemon.directory, "endpoint")))
         daemon.start()
         daemon.wait_active("web", 1)

@@ -172,10 +172,13 @@ class EndTest(FaultsCase):
 
 
 class BrokenDaemonTest(FaultsCase):
-    def test_AKilledArbiterEndsTheStackAndTheExitCodeTells(self):
+    def test_AKilledArbiterCostsNoWorkerAndTermEndsAllOfThem(self):
         daemon = self.start_all(LISTENING + STUBBORN)
-        os.kill(daemon.arbiter, signal.SIGKILL)
-        self.assertNotEqual(daemon.wait_end(), 0)
+        old, pids = daemon.arbiter, daemon.pids("stubborn") + daemon.pids("web")
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: daemon.arbiter not in (None, old))
+        self.assertEqual([pid for pid in pids if not is_running(pid)], [])
+        daemon.terminate()
         self.assert_all_gone(daemon, 0.5)
         self.assertNotIn(self.port, listening_ports())
 

@@ -124,11 +124,16 @@ class Pid1Test(ContractCase):
         third.wait_log("another circusd has it, process 1;")
         self.assertEqual(second.terminate(), 0)
 
-    def test_AKilledArbiterEndsTheContainerWithAFailure(self):
+    def test_AKilledArbiterCostsTheContainerNothing(self):
         daemon = self.start_as_pid1(STUBBORN)
-        daemon.wait_active("stubborn", 2)
-        os.kill(daemon.arbiter, signal.SIGKILL)
-        self.assertEqual(daemon.wait_end(), 1)
+        before = daemon.wait_active("stubborn", 2)
+        old = daemon.arbiter
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: daemon.arbiter not in (None, old))
+        daemon.wait_log("took over")
+        daemon.client = daemon.new_client()
+        self.assertEqual(daemon.wait_active("stubborn", 2), before)
+        self.assertEqual(daemon.terminate(), 0)
 
 
 if __name__ == "__main__":

@@ -88,16 +88,21 @@ def decr(run):
 
 
 def reloadconfig(run):
-    """The file with other numbers, or another environment: a reload of the web."""
-    run.web, run.jobs = run.random.randint(2, 6), run.random.randint(1, 3)
-    run.write_config(run.random.choice(["", f'env = {{ TURN = "{run.step}" }}\n']))
+    """The file with other numbers, or another environment: a reload of the web. As in Circus the file is compared with
+    what it said before: what incr and decr made of a number stays where the watcher's section is the same."""
+    web, jobs = run.random.randint(2, 6), run.random.randint(1, 3)
+    more = run.random.choice(["", f'env = {{ TURN = "{run.step}" }}\n'])
+    run.write_config(web, jobs, more)
     run.ok("reloadconfig", waiting=True)
+    if (web, more) != run.loaded_web:
+        run.web = web
+    run.jobs, run.loaded_web = jobs, (web, more)
 
 
 def broken_reloadconfig(run):
-    run.write_config('numproceses = 3\n')
+    whole = run.write_config(run.web, run.jobs, 'numproceses = 3\n')
     run.refused("reloadconfig", waiting=True)
-    run.write_config("")
+    run.daemon.write_config(whole)
 
 
 def garbage(run):

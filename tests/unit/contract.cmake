@@ -5,7 +5,7 @@ add_subdirectory(probe)
 
 # pyzmq is Debian's (python3-zmq), so the interpreter is Debian's too, whatever else is first in PATH.
 find_program(CIRCUS_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
-foreach(suite harness daemon log endpoint messages commands lifecycle wrong_types sequences events options environment stop_command hooks sockets demand ready reload depends limits streams stream_classes faults pid1 reloadconfig restart circusctl terminal check stack plugins observers top
+foreach(suite harness daemon log endpoint messages commands lifecycle wrong_types sequences events options environment stop_command hooks sockets demand ready reload depends limits streams stream_classes faults takeover hangs upgrade pid1 reloadconfig restart circusctl terminal check stack plugins observers top
         instance systemd bounded)
     add_test(NAME contract_${suite}
         COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
@@ -28,8 +28,7 @@ endforeach()
 
 # Random faults under load: a short run of what anyone can run longer.
 add_test(NAME contract_random_faults
-    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/faults/run --faults 40
-        --without kill_arbiter,crash_arbiter,freeze_arbiter,kill_arbiter_amid,upgrade)
+    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/faults/run --faults 40)
 set_tests_properties(contract_random_faults PROPERTIES
     LABELS contract TIMEOUT 300 COST 100
     ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")

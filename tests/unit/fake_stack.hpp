@@ -47,7 +47,13 @@ class FakeKeeper final : public KeeperPort {
     }
     void hold(HoldId id, std::string_view name, int) override { held[id] = name; }
     void drop(HoldId id) override { held.erase(id); }
+    void save(const std::string& state) override {
+        saved = state;
+        ++saves;
+    }
 
+    std::string saved;  // what the next arbiter finds
+    int saves = 0;
     std::map<ChildId, keeper::SpawnRequest> requests;
     std::vector<ChildId> asked;  // not answered yet
     std::vector<Sent> sent;
@@ -56,7 +62,7 @@ class FakeKeeper final : public KeeperPort {
 
 class FakeStreams final : public StreamPort {
   public:
-    Result<Pipe> open(const config::StreamConfig& config, std::string_view, StreamKind) override {
+    Result<Pipe> open(const config::StreamConfig& config, std::string_view, int, StreamKind) override {
         opened.push_back(config.filename);
         return Pipe{++last, UniqueFd()};
     }
@@ -214,25 +220,57 @@ struct FakeStack {
         config.watchers.push_back(w);
         return config.watchers.back();
     }
+    std::unique_ptr<Arbiter> make_arbiter(config::Config of) {
+        return std::make_unique<Arbiter>(std::move(of), Arbiter::Ports{keeper,
+                                                                       streams,
+                                                                       events,
+                                                                       clock,
+                                                                       {"PATH=/bin"},
+                                                                       [] { return 0.5; },
+                                                                       {},
+                                                                       "7-7",
+                                                                       readiness,
+                                                                       &worker,
+                                                                       &daemon,
+                                                                       &hook_registry,
+                                                                       &hooks,
+                                                                       drain,
+                                                                       &notify,
+                                                                       &probes});
+    }
+    // The arbiter is gone, another one finds what it has saved and the children that the keeper knows. Those
+    // in `stopping` were told to end before.
+    void take_over(const std::set<ChildId>& stopping = {}) {
+        arbiter.reset();
+        Inheritance inheritance;
+        inheritance.state = keeper.saved;
+        for (const auto& [id, request] : keeper.requests)
+            inheritance.last_child = std::max(inheritance.last_child, id);
+        for (const auto& [id, pid] : pids) {
+            InheritedChild child;
+            child.facts.id = id;
+            child.facts.pid = pid;
+            child.facts.note = keeper.requests.at(id).note;
+            child.facts.started = clock.now().time_since_epoch().count();
+            child.facts.started_wall = clock.wall();
+            if (stopping.contains(id)) child.facts.stopping = child.facts.started;
+            inheritance.children.push_back(std::move(child));
+        }
+        keeper.asked.clear();
+        keeper.sent.clear();
+        events.take();
+        auto saved = saved_config(inheritance.state);
+        ASSERT_TRUE(saved);
+        saved->watchers.clear();
+        arbiter = make_arbiter(std::move(*saved));
+        const Status restored = arbiter->restore(std::move(inheritance));
+        ASSERT_TRUE(restored) << restored.error().text;
+        arbiter->settle();
+    }
     void boot() {
         config.circus.check_delay = 5;
         config.circus.stop_timeout = 60;
-        arbiter = std::make_unique<Arbiter>(config, Arbiter::Ports{keeper,
-                                                                   streams,
-                                                                   events,
-                                                                   clock,
-                                                                   {"PATH=/bin"},
-                                                                   [] { return 0.5; },
-                                                                   {},
-                                                                   "7-7",
-                                                                   readiness,
-                                                                   &worker,
-                                                                   &daemon,
-                                                                   &hook_registry,
-                                                                   &hooks,
-                                                                   drain,
-                                                                   &notify,
-                                                                   &probes});
+        arbiter = make_arbiter(config);
         daemon.file.config = config;
         EXPECT_TRUE(arbiter->bind_sockets());
         arbiter->start();
@@ -262,6 +300,7 @@ struct FakeStack {
         arbiter->settle();
     }
     void die(ChildId id, int wait_status) {
+        pids.erase(id);
         arbiter->on_exited(id, wait_status, rusage{});
         arbiter->settle();
     }

@@ -44,10 +44,8 @@ struct KeeperClientTest : testing::Test {
         keeper_end.reset(ends[1]);
         auto made = KeeperClient::make(
             loop, UniqueFd(ends[0]),
-            {.hello =
-                 [this](const keeper::HelloMessage& m) {
-                     seen.push_back(std::string("hello ") + m.instance);
-                 },
+            {.hello = [this](const keeper::HelloMessage& m, UniqueFd,
+                             UniqueFd) { seen.push_back(std::string("hello ") + m.instance); },
              .spawned =
                  [this](keeper::ChildId id, pid_t pid, UniqueFd pidfd) {
                      seen.push_back("spawned " + std::to_string(id) + " " + std::to_string(pid));

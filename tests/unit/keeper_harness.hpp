@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -93,7 +94,7 @@ class Output {
 struct Message {
     Kind kind{};
     std::vector<std::byte> bytes;
-    UniqueFd fd;
+    UniqueFd fd, second_fd;
 
     template <class T>
     T as() const {
@@ -121,6 +122,8 @@ class Keeper {
         rlim_t nofile = 0;          // the keeper's RLIMIT_NOFILE
         uid_t user = 0;             // whom the keeper runs as
         int ready = -1;             // a descriptor for word of the start
+        bool followed = false;      // the arbiter is a process, and when it dies another one is started
+        int failing_starts = 0;     // of which so many fail
     };
     Keeper() : Keeper(Options()) {}
     explicit Keeper(const Options& options) {
@@ -128,13 +131,20 @@ class Keeper {
         EXPECT_TRUE(make_channel(keeper_end, socket_));
         const int least = 1;
         if (options.small_buffer) setsockopt(keeper_end.get(), SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+        int handing[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, handing), 0);
+        handing_.reset(handing[0]);
+        UniqueFd far(handing[1]);
         pid_ = fork();
         if (pid_ == 0) {
             socket_.reset();
-            serve(std::move(keeper_end), options);
+            handing_.reset();
+            serve(std::move(keeper_end), far.get(), options);
         }
         keeper_end.reset();
-        hello = receive(Kind::Hello).as<HelloMessage>();
+        far.reset();
+        if (options.followed) arbiter_ = next_start().first;
+        take_hello();
     }
     ~Keeper() {
         if (pid_ <= 0) return;
@@ -218,6 +228,32 @@ class Keeper {
         ::send(socket_.get(), &message, sizeof message, MSG_NOSIGNAL);
     }
     void vanish() { socket_.reset(); }  // the end of the arbiter
+    // The same of one that is a process; afterwards this is the next one, as far as its Hello.
+    void die() {
+        socket_.reset();
+        kill(arbiter_, SIGKILL);
+    }
+    void follow() {
+        auto [pid, socket] = next_start();
+        arbiter_ = pid;
+        socket_ = std::move(socket);
+        take_hello();
+    }
+    void save(const std::string& state) {
+        const UniqueFd file(memfd_create("state", MFD_CLOEXEC));
+        EXPECT_EQ(write(file.get(), state.data(), state.size()), static_cast<ssize_t>(state.size()));
+        const SaveMessage message;
+        send(&message, sizeof message, {file.get()});
+    }
+    // What the arbiter before has saved.
+    std::string saved() const {
+        char text[256] = {};
+        return state_ && pread(state_.get(), text, sizeof text - 1, 0) > 0 ? text : "";
+    }
+    // So many datagrams have been taken in.
+    void take_in(std::uint64_t datagrams) { page->taken.store(datagrams); }
+    std::uint64_t received = 0;  // datagrams from this keeper to the arbiter there is
+    Page* page = nullptr;
 
     // The next message, which must be of that kind.
     Message receive(Kind kind) {
@@ -231,18 +267,23 @@ class Keeper {
         if (poll(&ready, 1, timeout_ms) != 1) return message;
         message.bytes.resize(kMaxDatagram);
         iovec part{message.bytes.data(), message.bytes.size()};
-        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 2)];
         msghdr header{};
         header.msg_iov = &part;
         header.msg_iovlen = 1;
         header.msg_control = control;
         header.msg_controllen = sizeof control;
         const ssize_t got = recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
+        if (got > 0) ++received;
         message.bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
         if (const cmsghdr* c = CMSG_FIRSTHDR(&header)) {
             int fd = -1;
             std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
             message.fd.reset(fd);
+            if (c->cmsg_len == CMSG_LEN(2 * sizeof fd)) {
+                std::memcpy(&fd, CMSG_DATA(c) + sizeof fd, sizeof fd);
+                message.second_fd.reset(fd);
+            }
         }
         Header head;
         if (message.bytes.size() >= sizeof head) std::memcpy(&head, message.bytes.data(), sizeof head);
@@ -298,7 +339,72 @@ class Keeper {
     HelloMessage hello;
 
   private:
-    [[noreturn]] static void serve(UniqueFd socket, const Options& options) {
+    void take_hello() {
+        received = 0;
+        Message first = receive(Kind::Hello);
+        hello = first.as<HelloMessage>();
+        state_ = std::move(first.second_fd);
+        void* const memory = mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED, first.fd.get(), 0);
+        EXPECT_NE(memory, MAP_FAILED);
+        page = static_cast<Page*>(memory);
+    }
+    std::pair<pid_t, UniqueFd> next_start() {
+        pid_t pid = -1;
+        iovec part{&pid, sizeof pid};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+        msghdr header{};
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+        pollfd ready{handing_.get(), POLLIN, 0};
+        EXPECT_EQ(poll(&ready, 1, 10000), 1) << "no arbiter was started";
+        EXPECT_EQ(recvmsg(handing_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT),
+                  static_cast<ssize_t>(sizeof pid));
+        int fd = -1;
+        if (const cmsghdr* c = CMSG_FIRSTHDR(&header)) std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
+        return {pid, UniqueFd(fd)};
+    }
+    struct Starts {
+        int handing;
+        mutable int failing;
+    };
+    // A process that is there and does nothing: its part is played by the test.
+    static pid_t start_process() {
+        const pid_t pid = fork();
+        if (pid != 0) return pid;
+        close_range(3, ~0U, 0);
+        for (;;) pause();
+    }
+    static void hand_over(int handing, pid_t pid, int socket) {
+        iovec part{&pid, sizeof pid};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+        msghdr header{};
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+        if (socket >= 0) {
+            header.msg_control = control;
+            header.msg_controllen = sizeof control;
+            cmsghdr* const c = CMSG_FIRSTHDR(&header);
+            c->cmsg_level = SOL_SOCKET;
+            c->cmsg_type = SCM_RIGHTS;
+            c->cmsg_len = CMSG_LEN(sizeof socket);
+            std::memcpy(CMSG_DATA(c), &socket, sizeof socket);
+        }
+        sendmsg(handing, &header, MSG_NOSIGNAL);
+    }
+    static SpawnOutcome start_next(const void* context, int socket) {
+        const Starts& starts = *static_cast<const Starts*>(context);
+        SpawnOutcome outcome;
+        outcome.stage = SpawnStage::Fork;
+        outcome.error = EAGAIN;
+        if (starts.failing > 0 && starts.failing-- > 0) return outcome;
+        outcome.pid = start_process();
+        hand_over(starts.handing, outcome.pid, socket);
+        return outcome;
+    }
+
+    [[noreturn]] static void serve(UniqueFd socket, int handing, const Options& options) {
         sigset_t all;
         sigfillset(&all);
         sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -311,13 +417,21 @@ class Keeper {
             _exit(95);
         ServiceOptions service;
         service.socket = std::move(socket);
+        const Starts starts{handing, options.failing_starts};
+        if (options.followed) {
+            service.arbiter_pid = start_process();
+            service.start_arbiter = start_next;
+            service.start_context = &starts;
+            hand_over(handing, service.arbiter_pid, -1);
+        }
         if (options.ready >= 0) service.ready.reset(fcntl(options.ready, F_DUPFD_CLOEXEC, 3));
         service.stop_timeout = from_seconds(options.stop_timeout);
         service.patience = from_seconds(options.patience);
         _exit(Service(std::move(service)).run());
     }
-    UniqueFd socket_;
+    UniqueFd socket_, handing_, state_;
     pid_t pid_ = -1;
+    pid_t arbiter_ = -1;
 };
 
 }  // namespace circus::keeper

@@ -10,10 +10,10 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 
-// Runs "report" under the keeper and returns its lines by key.
-std::map<std::string, std::string> report_of(Keeper& keeper, SpawnRequest request) {
+// Runs "report" under the keeper and returns its lines by key. `id`: one that has not been used.
+std::map<std::string, std::string> report_of(Keeper& keeper, SpawnRequest request, ChildId id = 1) {
     Output output;
-    keeper.start(1, std::move(request), output);
+    keeper.start(id, std::move(request), output);
     std::map<std::string, std::string> out;
     std::istringstream lines(output.all());
     for (std::string line; std::getline(lines, line);) {
@@ -21,7 +21,7 @@ std::map<std::string, std::string> report_of(Keeper& keeper, SpawnRequest reques
         const auto value = std::min(line.find_first_not_of(" :\t=", end), line.size());
         out[line.substr(0, end)] = line.substr(value);
     }
-    EXPECT_EQ(keeper.exited(1).status, 0);
+    EXPECT_EQ(keeper.exited(id).status, 0);
     return out;
 }
 
@@ -108,7 +108,7 @@ TEST(Spawn, PlacesDescriptorsThatAreInEachOthersWay) {
             request.fds.push_back(
                 {FdMove::From::Passed, static_cast<std::uint64_t>(i), 3 + (i * 5 + shift) % 12});
         }
-        auto seen = report_of(keeper, request);
+        auto seen = report_of(keeper, request, static_cast<ChildId>(shift));
         for (int i = 0; i < 4; ++i)
             EXPECT_EQ(seen["fd." + std::to_string(3 + (i * 5 + shift) % 12)], paths[i]) << shift;
     }

@@ -82,7 +82,7 @@ TEST(ChildTable, QueuesInOrder) {
 TEST(HeldTable, OwnsWhatItHolds) {
     auto table = std::make_unique<HeldTable>();
     const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    EXPECT_TRUE(table->hold(9, UniqueFd(fd)));
+    EXPECT_TRUE(table->hold(9, UniqueFd(fd), "x"));
     EXPECT_EQ(table->find(9), fd);
     table->drop(9);
     EXPECT_EQ(table->find(9), -1);
@@ -91,9 +91,9 @@ TEST(HeldTable, OwnsWhatItHolds) {
 
 TEST(HeldTable, RefusesAKnownIdAndClosesTheDescriptor) {
     auto table = std::make_unique<HeldTable>();
-    EXPECT_TRUE(table->hold(9, UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC))));
+    EXPECT_TRUE(table->hold(9, UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)), "x"));
     const int second = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    EXPECT_FALSE(table->hold(9, UniqueFd(second)));
+    EXPECT_FALSE(table->hold(9, UniqueFd(second), "x"));
     EXPECT_EQ(fcntl(second, F_GETFD), -1);
     table->drop(9);
 }

@@ -1,5 +1,6 @@
 circus_test(stream LINK circus_stream)
 circus_test(stream_file LINK circus_stream)
+circus_test(stream_journal LINK circus_stream)
 circus_test(stream_stdout LINK circus_stream)
 circus_test(stream_rotation LINK circus_stream)
 circus_test(stream_classes LINK circus_stream circus_config)

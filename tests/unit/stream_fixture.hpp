@@ -68,7 +68,13 @@ struct StreamTest : testing::Test {
     void make_streams(int stdout_fd) {
         streams = std::make_unique<Streams>(
             loop, StreamsOptions{.trouble = [this](const Trouble& t) { troubles.push_back(t); },
-                                 .stdout_fd = stdout_fd});
+                                 .stdout_fd = stdout_fd,
+                                 .journal =
+                                     [] {
+                                         auto parts = Journal::make_parts();
+                                         EXPECT_TRUE(parts);
+                                         return parts ? std::move(*parts) : Journal::Parts{};
+                                     }});
     }
     StreamSpec file(const std::string& name) const {
         StreamSpec spec;

@@ -199,15 +199,35 @@ TEST_F(ZmqPumpTest, AWrongEndpointIsAnErrorThatNamesIt) {
     EXPECT_NE(status.error().text.find("nonsense://x"), std::string::npos);
 }
 
-TEST_F(ZmqPumpTest, TakesAListeningDescriptor) {
-    const UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    ASSERT_EQ(listen(listener.get(), 16), 0);  // the kernel chooses address and port
-    ZmqPump::Options options;
-    options.use_fd = dup(listener.get());  // the socket closes the descriptor that it took
+TEST_F(ZmqPumpTest, APumpGoesOnWhereAnotherOneHasListened) {
+    UniqueFd listener;
+    std::string endpoint;
+    {
+        ZmqContext own;  // whose end waits until nobody accepts there any more
+        auto before = ZmqPump::make(loop, own, ZmqPump::Kind::Router, {}, [](Frames&&) {});
+        ASSERT_TRUE(before);
+        ASSERT_TRUE(before->bind("tcp://127.0.0.1:*"));
+        endpoint = before->last_endpoint();
+        listener = before->take_listener();
+        ASSERT_TRUE(listener);
+        EXPECT_FALSE(before->take_listener());
+    }
     bool got = false;
-    auto router = make(
-        ZmqPump::Kind::Router, [&](Frames&&) { got = true; }, options);
-    ASSERT_TRUE(router.bind("tcp://127.0.0.1:*"));
+    auto after = make(ZmqPump::Kind::Router, [&](Frames&&) { got = true; });
+    ASSERT_TRUE(after.bind_on(endpoint, std::move(listener)));
+    EXPECT_EQ(after.last_endpoint(), endpoint);
+    auto dealer = make(ZmqPump::Kind::Dealer, [](Frames&&) {});
+    ASSERT_TRUE(dealer.connect(endpoint));
+    dealer.send({"x"});
+    EXPECT_TRUE(wait_until([&] { return got; }));
+}
+
+TEST_F(ZmqPumpTest, TakesAListeningDescriptor) {
+    UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ASSERT_EQ(listen(listener.get(), 16), 0);  // the kernel chooses address and port
+    bool got = false;
+    auto router = make(ZmqPump::Kind::Router, [&](Frames&&) { got = true; });
+    ASSERT_TRUE(router.bind_on("tcp://127.0.0.1:*", std::move(listener)));
     auto dealer = make(ZmqPump::Kind::Dealer, [](Frames&&) {});
     ASSERT_TRUE(dealer.connect(router.last_endpoint()));
     dealer.send({"x"});

@@ -1,0 +1,89 @@
+// What the pump does for whoever comes after this process, and with what the one before has left
+// (journal.hpp).
+#include <cerrno>
+#include <sys/ioctl.h>
+
+#include "stream/pump.hpp"
+
+namespace circus::stream {
+
+Pipe::Read Pump::read_batch(Pipe& pipe, std::size_t& bytes) {
+    if (!journal_) return pipe.read(scratch_, bytes);
+    std::string_view batch;
+    bytes = 0;
+    switch (journal_->take(pipe.id(), pipe.fd(), batch)) {
+        case Journal::Took::Nothing:
+            return Pipe::Read::Nothing;
+        case Journal::Took::End:
+            return Pipe::Read::End;
+        case Journal::Took::Some:
+            break;
+    }
+    bytes = batch.size();
+    journal_->writing(pipe.sink().place());
+    pipe.take(batch);
+    note_backlog(pipe.sink());
+    journal_->done(pipe.id(), pipe.unfinished(), pipe.grown());
+    return Pipe::Read::Some;
+}
+
+// What is in the pipe at this moment, whether or not the sink is ready, and little of what is written
+// meanwhile.
+void Pump::read_rest(Pipe& pipe) {
+    int left = 0;
+    if (ioctl(pipe.fd(), FIONREAD, &left) != 0) return;
+    while (left > 0) {
+        std::size_t bytes = 0;
+        if (read_batch(pipe, bytes) != Pipe::Read::Some) return;
+        left -= static_cast<int>(bytes);
+    }
+}
+
+void Pump::flush(Pipe& pipe) {
+    pipe.flush();
+    if (!journal_) return;
+    note_backlog(pipe.sink());
+    journal_->forget(pipe.id());
+}
+
+// A batch of another pipe would take the place of what was left.
+bool Pump::waits_for_left(const Pipe& pipe) {
+    if (!left_ || left_->pipe == pipe.id()) return false;
+    if (Monotonic::now() < left_until_) return true;
+    left_.reset();
+    return false;
+}
+
+void Pump::finish_left(Pipe& pipe) {
+    const Journal::Left left = std::move(*left_);
+    left_.reset();
+    Sink& sink = pipe.sink();
+    pipe.restore(left.unfinished);
+    pipe.mute(left.written);
+    if (!left.written && left.place.inode != 0) sink.resume_behind(left.place);
+    pipe.take(left.bytes);
+    pipe.mute(false);
+    note_backlog(sink);
+    attend_to(sink);
+    journal_->done(pipe.id(), pipe.unfinished(), pipe.grown());
+}
+
+void Pump::note_backlog(Sink& sink) {
+    if (!journal_) return;
+    const bool is_empty = sink.is_empty();
+    if (is_empty && !sink.is_noted) return;
+    journal_->backlog(sink.key, is_empty ? std::string() : sink.unwritten());
+    sink.is_noted = !is_empty;
+}
+
+void Pump::restore_backlog(Sink& sink) {
+    if (!journal_) return;
+    const std::string left = journal_->backlog_of(sink.key);
+    if (left.empty()) return;
+    sink.is_noted = true;
+    sink.write(~PipeId{0}, left, {}, left.back() == '\n');
+    note_backlog(sink);
+    attend_to(sink);
+}
+
+}  // namespace circus::stream

@@ -1,0 +1,148 @@
+// A watcher that outlives its arbiter: what is saved of it, and how the next arbiter takes it over.
+//
+// Saved is what is wanted, and where it stands between a start and a stop; the processes are the keeper's to
+// tell of. A hook that was being asked is asked again, a command that was run for its answer is ended.
+// Whoever waited for an operation gets no answer: what it changed of the wanted is saved and is carried out.
+// A process counts as ready, whatever it was; a reload whose canary was being watched is given up.
+#include <algorithm>
+#include <csignal>
+
+#include <nlohmann/json.hpp>
+
+#include "supervise/watcher.hpp"
+
+namespace circus::supervise {
+
+using model::Phase;
+using model::ProcessState;
+
+namespace {
+
+std::int64_t ticks_of(TimePoint at) {
+    return at.time_since_epoch().count();
+}
+
+TimePoint time_of(std::int64_t ticks) {
+    return TimePoint(Duration(ticks));
+}
+
+// Whoever is asked at the moment is asked again.
+Phase before_asking(Phase phase) {
+    switch (phase) {
+        case Phase::BeforeStart:
+        case Phase::Paused:
+            return Phase::Closed;
+        case Phase::AfterStart:
+            return Phase::Open;
+        case Phase::BeforeStop:
+            return Phase::Started;
+        case Phase::AfterStop:
+            return Phase::Ending;
+        default:
+            return phase;
+    }
+}
+
+}  // namespace
+
+Json Watcher::saved() const {
+    Json saved = {{"up", up_},
+                  {"armed", armed_},
+                  {"drain", drain_},
+                  {"reloading", reloading_},
+                  {"replacement", static_cast<int>(replacement_)},
+                  {"surge", rollout_.surge},
+                  {"unavailable", rollout_.unavailable},
+                  {"canary", canary_.count},
+                  {"gated", gated_},
+                  {"started", reached_.started},
+                  {"ready", reached_.ready},
+                  {"completed", reached_.completed},
+                  {"outdated_below", outdated_below_},
+                  {"abandoned", abandoned_},
+                  {"phase", static_cast<int>(before_asking(phase_))},
+                  {"numprocesses", config_.numprocesses},
+                  {"failures", failures_}};
+    Json slots = Json::array();
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        const Slot& s = slots_[i];
+        if (s.delay == Duration::zero() && !s.spent) continue;
+        slots.push_back({i + 1, s.delay.count(), ticks_of(s.not_before), s.spent});
+    }
+    if (!slots.empty()) saved["slots"] = std::move(slots);
+    return saved;
+}
+
+void Watcher::restore(const Json& saved) {
+    up_ = saved.at("up").get<bool>();
+    armed_ = saved.at("armed").get<bool>();
+    drain_ = saved.at("drain").get<bool>();
+    reloading_ = saved.at("reloading").get<bool>();
+    replacement_ = static_cast<model::Replacement>(saved.value("replacement", 0));
+    rollout_ = {saved.value("surge", 1), saved.value("unavailable", 0)};
+    canary_.count = saved.value("canary", 0);
+    gated_ = saved.value("gated", false);
+    reached_ = {saved.value("started", false), saved.value("ready", false), saved.value("completed", false)};
+    outdated_below_ = saved.at("outdated_below").get<ChildId>();
+    abandoned_ = hurried_ = saved.at("abandoned").get<bool>();
+    phase_ = static_cast<Phase>(saved.at("phase").get<int>());
+    config_.numprocesses = saved.at("numprocesses").get<int>();
+    failures_ = saved.at("failures").get<int>();
+    slots_.assign(static_cast<std::size_t>(std::max(0, config_.numprocesses)), Slot{});
+    for (const Json& each : saved.value("slots", Json::array())) {
+        const auto wid = each.at(0).get<model::Wid>();
+        if (wid < 1 || wid > config_.numprocesses) continue;
+        Slot& s = slot(wid);
+        s.delay = Duration(each.at(1).get<std::int64_t>());
+        s.not_before = time_of(each.at(2).get<std::int64_t>());
+        s.spent = each.at(3).get<bool>();
+    }
+}
+
+void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
+    Process process;
+    process.id = facts.id;
+    process.wid = facts.note.wid;
+    process.pid = facts.pid;
+    process.pidfd = std::move(pidfd);
+    process.stops = facts.note.stops;
+    process.started = time_of(facts.started);
+    process.started_wall = facts.started_wall;
+    for (const PipeId pipe : facts.note.pipes)
+        if (pipe != 0) process.pipes.push_back(pipe);
+    const bool stopping = facts.stopping != 0 || process.stops != 0;
+    process.state = stopping ? ProcessState::Stopping : ProcessState::Running;
+    if (stopping)
+        process.grace_over = time_of(facts.stopping != 0 ? facts.stopping : facts.started) +
+                             from_seconds(config_.graceful_timeout);
+    if (process.stops == 0) {
+        ++active_count_;
+        process.outdated = process.id < outdated_below_;
+        if (config_.max_age > 0)
+            process.expires =
+                process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
+        last_spawn_ = std::max(last_spawn_.value_or(process.started), process.started);
+    }
+    // It may be frozen: it was too many and had no connection in hand. Then its stop signal is next.
+    if (process.stops == 0 && process.wid > config_.numprocesses)
+        stack_.keeper.signal(process.id, SIGCONT, keeper::Scope::Process, 0, false);
+    owns_(*this, process.id);
+    processes_.emplace(process.id, std::move(process));
+}
+
+void Watcher::resume() {
+    for (const auto& [id, process] : processes_)
+        if (process.stops == 0 && process.is_running() && process.wid <= config_.numprocesses)
+            slot(process.wid).ran = slot(process.wid).spawned = true;
+    if (phase_ == Phase::Started)
+        for (Slot& s : slots_) s.ran = s.spawned = true;
+    // Nobody has watched it.
+    if (reloading_ && canary_.count > 0) end_reload(false, "the arbiter that watched its canary has died");
+    // The state was saved before, what came of it after: there are processes of a start that was not noted.
+    if (phase_ == Phase::Closed && !processes_.empty() && !abandoned_)
+        phase_ = up_ && !drain_ ? Phase::Open : Phase::Ending;
+    look();
+    mark_(*this);
+}
+
+}  // namespace circus::supervise

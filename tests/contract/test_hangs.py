@@ -1,0 +1,80 @@
+"""An arbiter that hangs is ended and followed by another; a plugin that does it again and again is left out."""
+import os
+import re
+import signal
+
+from harness import BUILD, is_running, main, wait_until
+from test_takeover import IDLE, TakeoverCase
+
+BROKEN = BUILD / "tests/plugins/so"
+
+
+def plugin(name):
+    return f'\n[plugin.{name}]\nuse = "{BROKEN}/{name}.so"\n'
+
+
+class HangTest(TakeoverCase):
+    def test_AnArbiterThatDoesNothingAnyMoreIsReplaced(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=3), "arbiter_timeout = 1\n")
+        before, old = daemon.wait_active("idle", 3), daemon.arbiter
+        os.kill(old, signal.SIGSTOP)
+        wait_until(lambda: not is_running(old))
+        self.wait_answer(daemon)
+        self.assertEqual(daemon.pids("idle"), before)
+        daemon.wait_log(re.compile(r"the arbiter hangs since [0-9]+ ms; ending it"))
+
+    def test_OneThatHasNothingToDoIsNot(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=1), "arbiter_timeout = 0.2\ncheck_delay = 100\n")
+        arbiter, events = daemon.arbiter, daemon.new_events("idle")
+        # Long enough for several of its times, without a word to it.
+        self.assertFalse(events.socket.poll(1500))
+        self.assertEqual(daemon.arbiter, arbiter)
+
+    def test_APluginInAnEndlessLoopCostsNoWorkerAndIsNamed(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=3) + plugin("loops"), "arbiter_timeout = 1\n")
+        before, old = daemon.wait_active("idle", 3), daemon.arbiter
+        daemon.client.send('{"id": "x", "command": "loop"}')
+        wait_until(lambda: not is_running(old))
+        self.wait_answer(daemon)
+        self.assertEqual(daemon.pids("idle"), before)
+        daemon.wait_log(re.compile(r"hangs since [0-9]+ ms in plugin loops \(.*loop.*\); ending it"))
+        daemon.wait_log("plugin loops was being called")
+
+
+class QuarantineTest(TakeoverCase):
+    def state(self, daemon):
+        return daemon.client.ok("plugins")["plugins"]["dies"]["state"]
+
+    def crash(self, daemon):
+        wait_until(lambda: self.state(daemon) == "active")
+        old = daemon.arbiter
+        daemon.client.send('{"id": "x", "command": "die"}')
+        wait_until(lambda: not is_running(old))
+        self.wait_answer(daemon)
+
+    def test_ThreeCrashesAreEnoughAndAnOperatorMayTryAgain(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=2) + plugin("dies"))
+        before = daemon.wait_active("idle", 2)
+        for _ in range(3):
+            self.crash(daemon)
+        self.assertEqual(self.state(daemon), "quarantined")
+        self.assertIn("3 times", daemon.client.ok("plugins")["plugins"]["dies"]["error"])
+        daemon.wait_log("plugin dies is in quarantine")
+        self.assertEqual(daemon.pids("idle"), before)
+        # It holds from arbiter to arbiter.
+        self.kill_arbiter(daemon)
+        self.assertEqual(self.state(daemon), "quarantined")
+        daemon.client.ok("plugin", name="dies", action="enable", waiting=True)
+        self.assertEqual(self.state(daemon), "active")
+        self.kill_arbiter(daemon)
+        wait_until(lambda: self.state(daemon) == "active")
+
+    def test_WhatAnOperatorSaidOfAPluginHolds(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=1) + plugin("dies"))
+        daemon.client.ok("plugin", name="dies", action="disable", waiting=True)
+        self.kill_arbiter(daemon)
+        self.assertEqual(self.state(daemon), "disabled")
+
+
+if __name__ == "__main__":
+    main()
