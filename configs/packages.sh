@@ -5,7 +5,8 @@
 # there.
 #
 # Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
-# installs them. They are left alone: the stack has ports of its own.
+# installs them. They are left alone: the stack has ports of its own. Prometheus's would listen on all addresses, so
+# its programs, which `test` wants, are only taken out of the package, into CIRCUS_TOOLS (~/.cache/circus-tools).
 set -eu
 
 list() {
@@ -13,7 +14,7 @@ list() {
         build)
             echo cmake g++ ninja-build pkg-config zlib1g-dev libuv1-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev \
                 libtomlplusplus-dev libspdlog-dev libcli11-dev libreadline-dev libncurses-dev \
-                libcurl4-openssl-dev libhiredis-dev libssl-dev
+                libcurl4-openssl-dev libhiredis-dev libssl-dev prometheus-cpp-dev
             # Any Boost from 1.74 on does, and Debian's would take the place of one that is there.
             [ -e /usr/include/boost/version.hpp ] || echo libboost-dev ;;
         stack)
@@ -24,7 +25,7 @@ list() {
         browser)
             echo chromium fonts-dejavu-core ;;
         test)
-            echo libgtest-dev libgmock-dev python3 python3-zmq procps curl ccache clang-format clang-tidy lld \
+            echo libgtest-dev libgmock-dev python3 python3-zmq python3-prometheus-client procps curl ccache clang-format clang-tidy lld \
                 shellcheck zsh fish tmux abigail-tools \
                 clang-14 libclang-rt-14-dev ;;
         *)
@@ -45,7 +46,26 @@ for group in "$@"; do
         [ "$status" = installed ] || missing="$missing $package"
     done
 done
-[ -n "$missing" ] || exit 0
+
+# Without them their tests are skipped, and nothing else.
+unpack_prometheus() {
+    command -v dpkg-query >/dev/null || return 0
+    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
+    tools=${CIRCUS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/circus-tools}
+    if [ -x "$tools/usr/bin/prometheus" ] && [ -x "$tools/usr/bin/promtool" ]; then return 0; fi
+    echo "Unpacking: prometheus, into $tools"
+    download=$(mktemp -d)
+    if ! { mkdir -p "$tools" && (cd "$download" && apt-get -q download prometheus) &&
+        dpkg-deb -x "$download"/prometheus_*.deb "$tools"; }; then
+        echo "packages.sh: no Prometheus: what is tested with it is skipped" >&2
+    fi
+    rm -rf "$download"
+}
+finish() {
+    case " $* " in *" test "*) unpack_prometheus ;; esac
+    exit 0
+}
+[ -n "$missing" ] || finish "$@"
 
 echo "Installing:$missing"
 as_root=
@@ -66,3 +86,4 @@ if ! install; then
     $as_root apt-get -q update </dev/null
     install
 fi
+finish "$@"

@@ -30,10 +30,12 @@
 #include "bus/bus.hpp"
 #include "config/log_output.hpp"
 #include "control/endpoint.hpp"
+#include "control/figures.hpp"
 #include "control/server.hpp"
 #include "loop/keeper_client.hpp"
 #include "loop/loop.hpp"
 #include "loop/timer.hpp"
+#include "loop/turn_clock.hpp"
 #include "loop/turn_hooks.hpp"
 #include "loop/worker.hpp"
 #include "loop/zmq_pump.hpp"
@@ -263,6 +265,8 @@ class ArbiterProcess {
         if (Status begun = begin(std::move(*config), std::move(ports)); !begun) return begun;
         server_->serve(*arbiter_, clock_, hello_->keeper_pid);
         board_.attach(*server_->controller());
+        figures_.emplace(server_->controller()->registry(),
+                         control::Figures::Sources{*arbiter_, streams_, bus_, turns_, hello_->keeper_pid});
         upgrade_.emplace(server_->controller()->registry(), *keeper_, worker_port_, options_.file,
                          [this] { leaving_.start(kLeaveDelay); });
         plugins_.emplace(board_, [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
@@ -513,6 +517,7 @@ class ArbiterProcess {
     Pidfile pidfile_;
 
     loop::Loop loop_;
+    loop::TurnClock turns_{loop_};
     std::optional<keeper::HelloMessage> hello_;
     std::optional<loop::KeeperClient> keeper_;
     std::optional<InstanceGuard> guard_;
@@ -555,6 +560,7 @@ class ArbiterProcess {
     supervise::SocketDrain drain_;
     std::optional<plugin::Plugins> plugins_;
     std::optional<Upgrade> upgrade_;
+    std::optional<control::Figures> figures_;
     // Another arbiter follows: nothing is taken down.
     loop::Timer leaving_{loop_, [] {
                              close_log();
@@ -569,7 +575,10 @@ class ArbiterProcess {
     loop::Timer output_deadline_{loop_, [] {}};  // wakes the loop
     loop::Timer beat_{loop_, [] {}};             // wakes the loop
     Duration beat_every_{};
-    loop::Prepare turn_{loop_, [this] { end_of_turn(); }};
+    loop::Prepare turn_{loop_, [this] {
+                            end_of_turn();
+                            turns_.end_turn();
+                        }};
 };
 
 }  // namespace

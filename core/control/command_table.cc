@@ -74,6 +74,22 @@ const std::vector<Command>& table() {
          .properties = {},
          .render = render_dstats,
          .table = table_stats},
+        {.name = "figures",
+         .summary = "show what circusd has counted",
+         .help =
+             "Shows for each watcher how many processes run, are ready and are wanted, how many were "
+             "spawned, "
+             "died unasked and were replaced, and how many bytes they wrote and of these were dropped; all "
+             "since this arbiter runs. With --json there is more of it.",
+         .answer =
+             "`watchers`, {name: {`status`, `wanted`, `numprocesses`, `ready`, `pids`, `spawned`, "
+             "`spawns_failed`, `ended` (a list of {`cause`, `asked`, `unasked`}), `replaced` ({reason: "
+             "count}), `cpu_of_ended` in seconds, `stdout` and `stderr` ({`bytes`, `dropped`})}}; `keeper` "
+             "and `arbiter`, their pids; `version`; `loop` ({`turns` by duration, the classes' upper "
+             "`bounds` and the `busy` time in seconds}); `events_dropped`",
+         .properties = {},
+         .registered = true,
+         .render = render_figures},
         {.name = "gauge",
          .summary = "show a gauge, or set it",
          .help =

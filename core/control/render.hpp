@@ -25,6 +25,7 @@ std::string render_logs(const Json& answer, const Json& asked);
 std::string render_plan(const Json& answer,
                         const Json& asked);  // reloadconfig, restart: with `plan`, else ok
 std::string render_plugins(const Json& answer, const Json& asked);
+std::string render_figures(const Json& answer, const Json& asked);
 std::string render_gauges(const Json& answer, const Json& asked);
 std::string render_commands(const Json& answer, const Json& asked);
 

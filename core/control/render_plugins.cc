@@ -1,4 +1,4 @@
-// What circusctl prints of plugins: their table, the gauges they share, and the list of commands.
+// What circusctl prints of plugins and figures: their tables, the gauges, and the list of commands.
 #include <algorithm>
 #include <cstdio>
 #include <vector>
@@ -65,6 +65,30 @@ std::string render_plugins(const Json& answer, const Json&) {
     std::string text = aligned(rows);
     for (const auto& trouble : troubles) text += "\n" + trouble;
     return text;
+}
+
+std::string render_figures(const Json& answer, const Json&) {
+    const Json& watchers = member(answer, "watchers");
+    if (!watchers.is_object() || watchers.empty()) return "no watchers";
+    const auto count = [](const Json& of, const char* name) {
+        return of.is_object() && of.contains(name) && of.at(name).is_number() ? of.at(name).get<long long>()
+                                                                              : 0;
+    };
+    std::vector<std::vector<std::string>> rows{{"NAME", "STATUS", "RUNNING", "READY", "WANTED", "SPAWNED",
+                                                "DIED", "REPLACED", "WRITTEN", "DROPPED"}};
+    for (const auto& [name, watcher] : watchers.items()) {
+        long long died = 0, replaced = 0;
+        for (const Json& ends : member(watcher, "ended")) died += count(ends, "unasked");
+        for (const Json& each : member(watcher, "replaced")) replaced += each.get<long long>();
+        const auto both = [&, &row = watcher](const char* what) {
+            return std::to_string(count(member(row, "stdout"), what) + count(member(row, "stderr"), what));
+        };
+        rows.push_back({name, str(member(watcher, "status")), std::to_string(member(watcher, "pids").size()),
+                        str(member(watcher, "ready")), str(member(watcher, "wanted")),
+                        str(member(watcher, "spawned")), std::to_string(died), std::to_string(replaced),
+                        both("bytes"), both("dropped")});
+    }
+    return aligned(rows);
 }
 
 std::string render_gauges(const Json& answer, const Json&) {

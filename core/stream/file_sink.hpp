@@ -41,6 +41,7 @@ class FileSink final : public Sink {
 
     bool is_ready() const override { return backlog_.empty() || writing_.is_active(); }
     bool continues(PipeId owner) const override { return open_line_.is_of(owner); }
+    std::uint64_t dropped() const override { return writing_.lost_ever() + slow_.lost_ever(); }
     void write(PipeId owner, std::string_view first, std::string_view second, bool ends_line) override;
     void resume(TimePoint now) override;
     std::optional<TimePoint> next_time() const override;

@@ -59,6 +59,7 @@ class HandoverSink final : public Sink {
 
     bool is_ready() const override;
     bool continues(PipeId) const override { return false; }
+    std::uint64_t dropped() const override { return absent_.lost_ever() + slow_.lost_ever(); }
     void write(PipeId owner, std::string_view first, std::string_view second, bool ends_line) override;
     void resume(TimePoint now) override;
     std::optional<TimePoint> next_time() const override;

@@ -2,6 +2,7 @@
 // read; whole lines go to the sink in as large pieces as the pipe gives.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/unique_fd.hpp"
 #include "stream/line_prefix.hpp"
 #include "stream/line_watch.hpp"
+#include "stream/output_count.hpp"
 #include "stream/sink.hpp"
 
 namespace circus::stream {
@@ -54,6 +56,8 @@ class Pipe {
 
     // Gets what the sink gets, as long as it is ready: nobody waits for it.
     Sink* copy = nullptr;
+
+    std::shared_ptr<OutputCount> count;  // null: nobody counts
 
     // For Pump's book-keeping.
     bool is_polled = false;

@@ -196,6 +196,7 @@ void Pump::carry_out(Command& command) {
             pipes_.emplace(command.id, std::make_unique<Pipe>(command.id, std::move(command.fd), sink,
                                                               line_prefix(spec), spec.drops_when_slow));
             pipes_.at(command.id)->copy = copy_;
+            pipes_.at(command.id)->count = std::move(command.request.count);
             break;
         }
         case Command::Kind::Watch:

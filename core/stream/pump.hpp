@@ -86,6 +86,7 @@ class Pump {
 
     void read(Pipe& pipe);
     Pipe::Read read_batch(Pipe& pipe, std::size_t& bytes);
+    Pipe::Read take_batch(Pipe& pipe, std::size_t& bytes);
     void read_rest(Pipe& pipe);
     void flush(Pipe& pipe);
     bool waits_for_left(const Pipe& pipe);

@@ -8,6 +8,16 @@
 namespace circus::stream {
 
 Pipe::Read Pump::read_batch(Pipe& pipe, std::size_t& bytes) {
+    const std::uint64_t dropped = pipe.sink().dropped();
+    const Pipe::Read what = take_batch(pipe, bytes);
+    if (pipe.count) {
+        pipe.count->bytes += bytes;
+        pipe.count->dropped += pipe.sink().dropped() - dropped;
+    }
+    return what;
+}
+
+Pipe::Read Pump::take_batch(Pipe& pipe, std::size_t& bytes) {
     if (!journal_) return pipe.read(scratch_, bytes);
     std::string_view batch;
     bytes = 0;

@@ -49,6 +49,8 @@ class Sink {
     virtual bool is_busy() const { return false; }
     // It counts the pump's eventfd up when resume() has something to do.
     virtual bool wakes_pump() const { return false; }
+    // So many bytes it did not take, ever.
+    virtual std::uint64_t dropped() const { return 0; }
     // For whoever comes after this process (journal.hpp): where the next bytes go, in a regular file with
     // nothing in the backlog; what is in the backlog; and, at the begin, that so far somebody else has
     // written what is given to write() next.
@@ -85,8 +87,10 @@ class Condition {
   public:
     bool is_active() const { return active_; }
     std::uint64_t lost() const { return lost_; }
+    std::uint64_t lost_ever() const { return lost_ever_; }
     void lose(std::size_t bytes) {
         lost_ += bytes;
+        lost_ever_ += bytes;
         if (bytes > 0) calm_at_ = Monotonic::now() + kSinkRetry;
     }
     TimePoint calm_at() const { return calm_at_; }
@@ -104,6 +108,7 @@ class Condition {
   private:
     bool active_ = false;
     std::uint64_t lost_ = 0;
+    std::uint64_t lost_ever_ = 0;
     TimePoint calm_at_{};
 };
 

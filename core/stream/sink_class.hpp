@@ -10,6 +10,7 @@
 #include "stream/compressor.hpp"
 #include "stream/handover.hpp"
 #include "stream/line_prefix.hpp"
+#include "stream/output_count.hpp"
 #include "stream/ring.hpp"
 #include "stream/sink.hpp"
 
@@ -21,6 +22,7 @@ struct SinkRequest {
     std::string key{};  // of its sink: streams of the same key share one
     std::shared_ptr<Ring> ring{};
     std::shared_ptr<Handover> handover{};  // of a class that was offered
+    std::shared_ptr<OutputCount> count{};  // of the one output; null: nobody counts
 };
 
 // What sinks are made of.

@@ -18,6 +18,7 @@ class StdoutSink final : public Sink {
 
     bool is_ready() const override;
     bool continues(PipeId owner) const override { return open_line_.is_of(owner); }
+    std::uint64_t dropped() const override { return writing_.lost_ever() + slow_.lost_ever(); }
     void write(PipeId owner, std::string_view first, std::string_view second, bool ends_line) override;
     void resume(TimePoint now) override;
     std::optional<TimePoint> next_time() const override;

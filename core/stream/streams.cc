@@ -74,6 +74,9 @@ Result<SinkRequest> Streams::request_for(const StreamSpec& spec) {
             request.spec.color = color;
         }
     }
+    auto& count = counts_[source];
+    if (!count) count = std::make_shared<OutputCount>();
+    request.count = count;
     return request;
 }
 
@@ -201,10 +204,17 @@ std::optional<Tail> Streams::tail(const std::string& watcher, Channel channel, c
     return at->second->read(query);
 }
 
+Streams::Counted Streams::counted(const std::string& watcher, Channel channel) const {
+    const auto at = counts_.find({to_lower(watcher), channel});
+    if (at == counts_.end()) return {};
+    return {at->second->bytes, at->second->dropped};
+}
+
 void Streams::forget(const std::string& watcher) {
     for (const Channel channel : {Channel::Stdout, Channel::Stderr}) {
         rings_.erase({to_lower(watcher), channel});
         colors_.erase({to_lower(watcher), channel});
+        counts_.erase({to_lower(watcher), channel});
     }
     for (auto& [sink, told] : troubled_) told.erase(watcher);
 }

@@ -31,6 +31,7 @@
 #include "loop/loop.hpp"
 #include "stream/journal.hpp"
 #include "stream/loop_sinks.hpp"
+#include "stream/output_count.hpp"
 #include "stream/ring.hpp"
 #include "stream/spec.hpp"
 
@@ -80,6 +81,11 @@ class Streams {
 
     // The last lines of a watcher whose stream is a QueueStream; nothing: it is none.
     std::optional<Tail> tail(const std::string& watcher, Channel channel, const TailQuery& query) const;
+    struct Counted {
+        std::uint64_t bytes = 0, dropped = 0;
+    };
+    // Since the first of its pipes was opened.
+    Counted counted(const std::string& watcher, Channel channel) const;
     // The watcher is gone: so is what was kept of its output.
     void forget(const std::string& watcher);
 
@@ -111,6 +117,7 @@ class Streams {
     std::map<std::string, std::set<std::string>> troubled_;  // by sink, whom it was told of
     std::map<Source, std::shared_ptr<Ring>> rings_;          // shared with their sinks
     std::map<Source, std::string> colors_;                   // drawn by lot
+    std::map<Source, std::shared_ptr<OutputCount>> counts_;  // shared with their pipes
     loop::Inbox inbox_;
     LoopSinks loop_sinks_;
     std::shared_ptr<Pump> pump_;  // shared with its thread; empty until the first pipe

@@ -16,6 +16,7 @@
 #include "model/process_state.hpp"
 #include "model/reconcile.hpp"
 #include "supervise/ports.hpp"
+#include "supervise/tally.hpp"
 
 namespace circus::supervise {
 
@@ -45,8 +46,9 @@ struct Process {
     };
     std::optional<Lingers> lingers{};
     std::optional<TimePoint>
-        frozen{};       // since its SIGSTOP: so that it accepts nothing before its stop signal
-    std::string why{};  // it is ended for: "used 612.00M, more than memory_max"
+        frozen{};                     // since its SIGSTOP: so that it accepts nothing before its stop signal
+    std::string why{};                // it is ended for: "used 612.00M, more than memory_max"
+    Replaced trouble = Replaced::No;  // the same in a word, where `why` says something
     std::vector<PipeId> pipes;
     // Not 0: this is no worker but the stop_command of that process. It has no wid and is Stopping from its
     // birth, with the grace of what it stops.

@@ -64,6 +64,7 @@
 #include "supervise/process.hpp"
 #include "supervise/ready_checks.hpp"
 #include "supervise/stack.hpp"
+#include "supervise/tally.hpp"
 
 namespace circus::supervise {
 
@@ -138,6 +139,7 @@ class Watcher {
     std::size_t ready_count() const;             // of the active ones, those that count
     std::vector<const Process*> active() const;  // those with a pid, oldest first
     std::size_t active_count() const { return active_count_; }
+    const Tally& tally() const { return tally_; }
     const Process* find_child(ChildId id) const;  // null: none of the active ones
     const Process* find_pid(pid_t pid) const;
     void collect(std::vector<const Process*>& processes) const;  // all of its children
@@ -292,6 +294,7 @@ class Watcher {
     void tell_reaped(const Process& process, int code);
 
     void finish_pipes(const Process& process);
+    Replaced replaced_because(const Process& process, bool asked) const;
     void announce();
     void finish_waiters();
     bool is_through(const Waiter& waiter) const;
@@ -341,6 +344,7 @@ class Watcher {
     int failures_ = 0;  // spawns that failed in a row
     int draining_ = 0;  // pipes of reaped processes that are still read
     std::size_t active_count_ = 0;
+    Tally tally_;
     std::optional<TimePoint> last_spawn_;
     std::vector<Slot> slots_;               // by wid - 1
     std::map<ChildId, Process> processes_;  // by age

@@ -30,6 +30,7 @@ void Watcher::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
         return;
     }
     ++active_count_;
+    ++tally_.spawned;
     process.started = stack_.clock.now();
     process.started_wall = stack_.clock.wall();
     if (config_.max_age > 0)
@@ -101,6 +102,7 @@ bool is_shortage(int error) {
 
 void Watcher::spawn_failed(model::Wid wid, const Error& why) {
     if (!is_shortage(why.code)) ++failures_;
+    ++tally_.spawns_failed;
     log::error(cat("watcher ", name(), ": ", why.text));
     const bool last =
         !is_shortage(why.code) && config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
@@ -133,6 +135,17 @@ std::string how_it_ended(int code) {
     return code >= 0 ? cat("exited with ", code) : cat("was ended by ", sys::signal_name(-code));
 }
 }  // namespace
+
+// `asked`: it was on its way out already.
+Replaced Watcher::replaced_because(const Process& process, bool asked) const {
+    if (!up_ || process.wid > config_.numprocesses) return Replaced::No;
+    if (process.trouble != Replaced::No) return process.trouble;
+    if (!asked) return config_.respawn ? Replaced::Died : Replaced::No;
+    if (drain_) return Replaced::Restart;
+    if (process.condemned) return Replaced::Kill;
+    const bool is_old = process.expires && *process.expires <= stack_.clock.now();
+    return is_old && !reloading_ ? Replaced::MaxAge : Replaced::Reload;
+}
 
 void Watcher::finish_pipes(const Process& process) {
     for (const PipeId pipe : process.pipes) {
@@ -167,6 +180,7 @@ void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
                   {"wid", process.wid},
                   {"time", stack_.clock.wall()},
                   {"exit_code", code}};
+    tally_.count_end(code, expected, replaced_because(process, expected), usage);
     if (!process.why.empty()) event["reason"] = process.why;
     stack_.events.publish(name(), "reap", std::move(event));
     tell_reaped(process, code);

@@ -1,5 +1,7 @@
 #include "router.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <utility>
 
@@ -71,6 +73,18 @@ Response unknown(const Request& request) {
     return refusal(404, "there is no " + request.target.substr(0, request.target.find('?')));
 }
 
+bool is_word(const std::string& name) {
+    return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '-';
+    });
+}
+
+Json query_of(const Request& request) {
+    Json query = Json::object();
+    for (const auto& [name, value] : request.query()) query[name] = value;
+    return query;
+}
+
 bool is_api(const std::vector<std::string>& path) {
     return path.size() > 2 && path[0] == "api" && path[1] == "v1";
 }
@@ -111,11 +125,31 @@ void Router::handle(const Request& request, Time now, const Respond& respond) {
     if (path->size() == 1 && path->front() == "readyz") return ready(respond);
     const std::string file = path->size() == 1 ? path->front() : std::string("/");
     const Asset* const asset = find_asset(file.empty() ? "index.html" : file);
-    if (!asset) return respond(unknown(request));
+    if (!asset) return is_word(file) ? forward(file, request, now, respond) : respond(unknown(request));
     const std::string tag = '"' + std::string(asset->tag) + '"';
     const Pairs headers{{"ETag", tag}, {"Cache-Control", "no-cache"}};
     if (request.header("if-none-match") == tag) return respond({304, {}, {}, headers});
     respond({200, std::string(asset->type), std::string(asset->body), headers});
+}
+
+// Pages of other plugins: NAME is the command NAME.http, for who may look.
+void Router::forward(const std::string& name, const Request& request, Time now, const Respond& respond) {
+    Visitor visitor;
+    if (auto refused = gate_.recognise(request, now, visitor)) return respond(std::move(*refused));
+    if (visitor.role == Role::None)
+        return respond(refusal(401, "log in, or send Authorization: Bearer TOKEN"));
+    const Json asked{{"method", "GET"},
+                     {"path", "/" + name},
+                     {"query", query_of(request)},
+                     {"accept", request.header("accept")}};
+    backend_.command(name + ".http", asked, [request, respond](const Answer& answer) {
+        if (!answer.ok() && response_to(answer).status != 404) return respond(response_to(answer));
+        if (!answer.fields.contains("body")) return respond(unknown(request));
+        respond({answer.fields.value("code", 200),
+                 answer.fields.value("type", std::string("text/plain")),
+                 answer.fields.value("body", std::string()),
+                 {}});
+    });
 }
 
 void Router::ready(const Respond& respond) {

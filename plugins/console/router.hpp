@@ -42,6 +42,7 @@ class Router {
              const Respond& respond);
     void send(const std::string& command, const Json& properties, Role role, const Respond& respond);
     void ready(const Respond& respond);
+    void forward(const std::string& name, const Request& request, Time now, const Respond& respond);
 
     const Settings& settings_;
     Gate& gate_;

@@ -182,5 +182,16 @@ TEST(PythonText, TruthIsPythons) {
     for (const char* yes : {"true", "1", "-1", "\"0\"", "[0]"}) EXPECT_TRUE(is_true(Json::parse(yes)));
 }
 
+TEST(ControlRender, FiguresAreALineAWatcher) {
+    EXPECT_EQ(shown("figures", R"({"watchers":{}})"), "no watchers");
+    EXPECT_EQ(shown("figures",
+                    R"({"watchers":{"web":{"status":"active","pids":[7,8],"ready":1,"wanted":2,"spawned":9,
+                        "ended":[{"cause":"exit 1","asked":2,"unasked":3},{"cause":"SIGKILL","asked":0,"unasked":1}],
+                        "replaced":{"died":4,"reload":2},"stdout":{"bytes":100,"dropped":1},
+                        "stderr":{"bytes":20,"dropped":0}}}})"),
+              "NAME  STATUS  RUNNING  READY  WANTED  SPAWNED  DIED  REPLACED  WRITTEN  DROPPED\n"
+              "web   active  2        1      2       9        4     6         120      1");
+}
+
 }  // namespace
 }  // namespace circus::control

@@ -1,5 +1,7 @@
 #include "loop/loop.hpp"
 
+#include <array>
+#include <cstdint>
 #include <fcntl.h>
 #include <functional>
 #include <memory>
@@ -18,6 +20,7 @@
 #include "loop/poll.hpp"
 #include "loop/readiness.hpp"
 #include "loop/timer.hpp"
+#include "loop/turn_clock.hpp"
 #include "loop/turn_hooks.hpp"
 
 namespace circus::loop {
@@ -282,6 +285,34 @@ TEST(LoopClose, NoticesALivingHandle) {
     EXPECT_FALSE(loop->close());
     timer.reset();
     EXPECT_TRUE(loop->close());
+}
+
+TEST(TurnClockTest, ATurnIsCountedInItsClass) {
+    Loop loop;
+    TurnClock clock(loop);
+    clock.count(std::chrono::microseconds(100));
+    clock.count(std::chrono::milliseconds(3));
+    clock.count(std::chrono::minutes(1));
+    EXPECT_EQ(clock.figures().turns, (std::array<std::uint64_t, 10>{1, 0, 0, 1, 0, 0, 0, 0, 0, 1}));
+    EXPECT_EQ(clock.figures().busy, std::chrono::microseconds(60'003'100));
+}
+
+// It sleeps for 60 ms and works for 20: what is counted has the work in it, and not the sleep.
+TEST_F(LoopTest, ATurnIsCountedWithoutTheTimeInWhichTheLoopSlept) {
+    TurnClock clock(loop);
+    Prepare end(loop, [&] { clock.end_turn(); });
+    const TimePoint begun = Monotonic::now();
+    Duration worked{};
+    Timer work(loop, [&] {
+        const TimePoint start = Monotonic::now();
+        while (Monotonic::now() - start < std::chrono::milliseconds(20)) continue;
+        worked = Monotonic::now() - start;
+    });
+    work.start(std::chrono::milliseconds(60));
+    ASSERT_TRUE(wait_until([&] { return worked > Duration::zero(); }));
+    loop.run_once(false);
+    EXPECT_GE(clock.figures().busy, worked);
+    EXPECT_LE(clock.figures().busy, Monotonic::now() - begun - std::chrono::milliseconds(50));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 // ---- routes ----
@@ -37,6 +38,29 @@ TEST_F(ConsoleTest, WhatThereIsNotIsNotFoundAndWhatIsNotDoneSaysWhatIs) {
     EXPECT_EQ(post("/api/v1/watchers").status, 404);
     EXPECT_EQ(ask(request("DELETE", "/api/v1/watchers/web")).status, 405);
     EXPECT_EQ(ask(request("POST", "/")).status, 405);
+}
+
+TEST_F(ConsoleTest, APageOfAnotherPluginIsItsCommand) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    backend.answers["metrics.http"] =
+        FakeBackend::ok({{"code", 503}, {"type", "text/plain"}, {"body", "not now\n"}});
+    EXPECT_EQ(get("/metrics").status, 401) << "no token";
+    EXPECT_THAT(backend.calls, IsEmpty());
+    bearer(kReadToken);
+    const Response page = get("/metrics?a=b");
+    EXPECT_EQ(page.status, 503);
+    EXPECT_EQ(page.type, "text/plain");
+    EXPECT_EQ(page.body, "not now\n");
+    EXPECT_THAT(backend.calls,
+                ElementsAre(FakeBackend::Call{
+                    "metrics.http",
+                    {{"method", "GET"}, {"path", "/metrics"}, {"query", {{"a", "b"}}}, {"accept", ""}}}));
+    backend.answers["metrics.http"] = FakeBackend::error(CIRCUS_E_TIMEOUT, "too late");
+    EXPECT_EQ(get("/metrics").status, 504);
+    backend.answers["metrics.http"] =
+        FakeBackend::error(CIRCUS_E_NOT_FOUND, "unknown command: 'metrics.http'");
+    EXPECT_EQ(get("/metrics").status, 404);
+    EXPECT_EQ(post("/metrics").status, 405);
 }
 
 TEST_F(ConsoleTest, ErrorsOfCircusdHaveAStatus) {

@@ -70,6 +70,25 @@ TEST_F(StreamTest, TheFirstLineThatMatchesIsToldOnceAndIsWrittenAsItIs) {
     EXPECT_EQ(slurp(directory + "/log"), "ready\nnot ready 12 yet\nalready ready 12\r\nready 13\n");
 }
 
+TEST_F(StreamTest, WhatIsWrittenAndWhatIsDroppedIsCountedByOutput) {
+    StreamSpec written = file("written");
+    written.watcher = "Web";
+    run(written, std::string(1000, 'x') + "\n");
+    StreamSpec full = written;
+    full.filename = "/dev/full";
+    full.channel = Channel::Stderr;
+    run(full, std::string(999, 'x') + "\n");
+    for (int i = 0; i < 4; ++i) run(full, std::string(500, 'x') + "\n" + std::string(300'000, 'y'));
+    EXPECT_EQ(streams->counted("web", Channel::Stdout).bytes, 1001u);
+    EXPECT_EQ(streams->counted("web", Channel::Stdout).dropped, 0u);
+    const auto counted = streams->counted("web", Channel::Stderr);
+    EXPECT_EQ(counted.bytes, 1000u + 4 * 300'501);
+    EXPECT_GT(counted.dropped, 300'000u);
+    EXPECT_LT(counted.dropped, counted.bytes);
+    streams->forget("web");
+    EXPECT_EQ(streams->counted("web", Channel::Stdout).bytes, 0u);
+}
+
 TEST_F(StreamTest, AWorkerThatWritesAndExitsAtOnceLosesNothing) {
     const std::string text = numbered_lines(0, 2000) + "no newline at the end";
     for (int i = 0; i < 20; ++i) run(file(cat("log", i)), text);
