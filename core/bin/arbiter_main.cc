@@ -62,6 +62,7 @@ constexpr Milliseconds kAloneDeadline{5000};
 constexpr Milliseconds kFlushDeadline{1000};
 constexpr Milliseconds kOutputDeadline{2000};
 constexpr Milliseconds kLeaveDelay{50};    // for the last answer to leave
+constexpr Milliseconds kReturn{1000};      // of subscribers: libzmq tries each ZMQ_RECONNECT_IVL, 100 ms
 constexpr Milliseconds kPluginBudget{10};  // of one turn, for all plugins
 
 std::vector<std::string> own_environment() {
@@ -123,6 +124,7 @@ class ArbiterProcess {
         plugins_->configure(arbiter_->plugins());
         plugins_->settle();
         if (!takes_over()) arbiter_->start();
+        if (takes_over()) news_.start(kReturn);
         arm();
         loop_.run();
         return leave(exit_code_ != 0 ? exit_code_ : arbiter_->exit_code());
@@ -574,6 +576,7 @@ class ArbiterProcess {
     std::optional<TimePoint> armed_, deliver_until_;
     loop::Timer output_deadline_{loop_, [] {}};  // wakes the loop
     loop::Timer beat_{loop_, [] {}};             // wakes the loop
+    loop::Timer news_{loop_, [this] { plugins_->tell_quarantines(); }};
     Duration beat_every_{};
     loop::Prepare turn_{loop_, [this] {
                             end_of_turn();

@@ -146,10 +146,16 @@ void Plugins::quarantine(const std::string& name, const std::string& why) {
 
 void Plugins::confine(Entry& entry, const std::string& why) {
     entry.quarantined = true;
+    entry.quarantine_told = false;
     entry.failure = why;
     log::error(cat("plugin ", entry.config.name, " is in quarantine: ", why, "; circusctl plugin ",
                    entry.config.name, " enable tries it again"));
-    tell(entry, "quarantine", why);
+}
+
+void Plugins::tell_quarantines() {
+    for (const auto& entry : entries_)
+        if (entry->quarantined && !std::exchange(entry->quarantine_told, true))
+            tell(*entry, "quarantine", entry->failure);
 }
 
 void Plugins::gauge(const Json& properties, const Answered& answered) {

@@ -47,8 +47,10 @@ class Plugins {
     // comes before the first configure().
     Json saved() const;
     void restore(const Json& saved);
-    // It does not start until an operator enables it. `why` is told; before the first configure() or after.
+    // It does not start until an operator enables it. `why` is logged; before the first configure() or after.
     void quarantine(const std::string& name, const std::string& why);
+    // The events of those in quarantine, once each. When an arbiter starts nobody subscribes to it yet.
+    void tell_quarantines();
     // The end: all stop, `deadline` each.
     void stop(Milliseconds deadline);
     bool is_stopped() const;
@@ -69,6 +71,7 @@ class Plugins {
         bool restart = false;
         std::string failure;  // not empty: failed
         bool quarantined = false;
+        bool quarantine_told = false;
         std::unique_ptr<Runner> runner;
         std::vector<control::CommandRegistry::Answered> waiting;  // for its wish to come true
     };

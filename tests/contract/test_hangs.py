@@ -1,9 +1,11 @@
 """An arbiter that hangs is ended and followed by another; a plugin that does it again and again is left out."""
+import json
 import os
 import re
 import signal
 
 from harness import BUILD, is_running, main, wait_until
+from wire import Events
 from test_takeover import IDLE, TakeoverCase
 
 BROKEN = BUILD / "tests/plugins/so"
@@ -55,8 +57,12 @@ class QuarantineTest(TakeoverCase):
     def test_ThreeCrashesAreEnoughAndAnOperatorMayTryAgain(self):
         daemon = self.run_daemon(IDLE.format(name="idle", count=2) + plugin("dies"))
         before = daemon.wait_active("idle", 2)
+        events = Events(daemon.context, daemon.pubsub, b"plugin.dies.quarantine")
+        daemon.clients.append(events)
         for _ in range(3):
             self.crash(daemon)
+        wait_until(lambda: events.socket.poll(20), what="the event of the quarantine")
+        self.assertIn("3 times", json.loads(events.socket.recv_multipart()[1])["error"])
         self.assertEqual(self.state(daemon), "quarantined")
         self.assertIn("3 times", daemon.client.ok("plugins")["plugins"]["dies"]["error"])
         daemon.wait_log("plugin dies is in quarantine")

@@ -237,6 +237,40 @@ class WantedTest(TakeoverCase):
         daemon.client.ok("start", name="off", waiting=True)
         daemon.wait_active("off", 1)
 
+    def test_WhatHasCompletedIsNotDoneAgain(self):
+        daemon = self.run_daemon('''
+[watcher.migrate]
+cmd = "@PROBE@"
+args = ["--report", "@REPORTS@", "--exit-after", "0"]
+respawn = false
+
+[watcher.web]
+cmd = "@PROBE@"
+depends_on = {migrate = "completed"}
+
+[watcher.later]
+cmd = "@PROBE@"
+depends_on = {migrate = "completed"}
+autostart = false
+''')
+        before = daemon.wait_active("web", 1)
+        self.kill_arbiter(daemon)
+        daemon.client.ok("start", name="later", waiting=True)
+        self.assertEqual(daemon.status("later"), "active")
+        self.assertEqual(daemon.pids("web"), before)
+        self.assertEqual(len(daemon.all_reports()), 1)
+
+    def test_ASecondCircusdIsRefusedByTheNextArbiterToo(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=2))
+        before = daemon.wait_active("idle", 2)
+        self.kill_arbiter(daemon)
+        second = self.new_daemon(IDLE.format(name="idle", count=2),
+                                 f'endpoint = "{daemon.endpoint}"\npubsub_endpoint = "ipc://@DIR@/pubsub"\n',
+                                 endpoints=False)
+        self.assertEqual(second.launch().wait_end(), 1)
+        second.wait_log(f"another circusd has it, process {daemon.keeper}; stop that one")
+        self.assertEqual(daemon.pids("idle"), before)
+
     def test_AFileThatWasBrokenMeanwhileIsNotRead(self):
         daemon = self.run_daemon(IDLE.format(name="idle", count=2))
         before = daemon.wait_active("idle", 2)

@@ -54,12 +54,12 @@ class Client:
 class Events:
     """Everything published since the last clear(), in order, as (watcher, event, payload)."""
 
-    def __init__(self, context, endpoint):
+    def __init__(self, context, endpoint, topic=b""):
         self.socket = context.socket(zmq.SUB)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
         self.socket.setsockopt(zmq.RCVHWM, 0)
-        self.socket.setsockopt(zmq.SUBSCRIBE, b"")
+        self.socket.setsockopt(zmq.SUBSCRIBE, topic)
         self.socket.connect(endpoint)
         self.seen = []
 
