@@ -285,7 +285,7 @@ class ArbiterProcess {
         auto server = control::Server::make(
             loop_, zmq_, circus.endpoint,
             circus.endpoint_owner ? std::optional(circus.endpoint_owner->uid) : std::nullopt,
-            holds_.take(kControl, circus.endpoint));
+            !circus.allow_users.empty(), holds_.take(kControl, circus.endpoint));
         if (!server) return server.error();
         server_ = std::move(*server);
         holds_.hold(*link_, kControl, circus.endpoint, server_->take_listener());

@@ -28,9 +28,9 @@ std::optional<uid_t> uid_of(const std::optional<config::UserRef>& user) {
     return user ? std::optional(user->uid) : std::nullopt;
 }
 
-void warn_if_open(const std::string& endpoint) {
-    if (endpoint.starts_with("tcp:"))
-        log::warning("whoever can reach " + endpoint + " can command circusd; an ipc endpoint has an owner");
+// Whether others than its owner are to reach the socket of an ipc endpoint.
+bool is_shared(const config::CircusConfig& circus) {
+    return !circus.allow_users.empty();
 }
 
 mode_t own_umask() {
@@ -52,7 +52,6 @@ Settings::Settings(const ArbiterOptions& options, const std::vector<std::string>
 void Settings::attach(const Parts& parts, const config::CircusConfig& circus) {
     parts_.emplace(parts);
     pubsub_ = {circus.pubsub_endpoint};
-    warn_if_open(circus.endpoint);
     parts.streams.copy_to_stdout(circus.debug);
     if (circus.multicast_endpoint.empty()) return;
     // As in Circus no reason not to start: the network may not be there yet.
@@ -94,16 +93,17 @@ Status Settings::stage_endpoints() {
     const auto& [now, next] = std::tie(staged_->now, staged_->next);
     const auto owner = uid_of(next.endpoint_owner);
     if (now.endpoint != next.endpoint) {
-        if (const Status ours = parts_->guard.add(next.endpoint, owner.has_value()); !ours)
+        if (const Status ours = parts_->guard.add(next.endpoint, owner || is_shared(next)); !ours)
             return ours.error();
-        if (const Status bound = parts_->server.bind(next.endpoint, owner); !bound) {
+        if (const Status bound = parts_->server.bind(next.endpoint, owner, is_shared(next)); !bound) {
             parts_->guard.drop(next.endpoint);
             return bound.error();
         }
         parts_->holds.hold(parts_->link, kControl, next.endpoint, parts_->server.take_listener());
         staged_->endpoint = true;
-    } else if (now.endpoint_owner != next.endpoint_owner) {
-        if (const Status owned = control::own_endpoint(next.endpoint, owner); !owned) return owned.error();
+    } else if (now.endpoint_owner != next.endpoint_owner || is_shared(now) != is_shared(next)) {
+        if (const Status owned = control::own_endpoint(next.endpoint, owner, is_shared(next)); !owned)
+            return owned.error();
         staged_->owned = true;
     }
     if (now.pubsub_endpoint != next.pubsub_endpoint) {
@@ -143,8 +143,8 @@ void Settings::drop() {
     if (staged_->endpoint) old_endpoints_.push_back(staged_->next.endpoint);
     if (staged_->pubsub) old_pubsub_.push_back(staged_->next.pubsub_endpoint);
     if (staged_->owned)
-        if (const Status back =
-                control::own_endpoint(staged_->now.endpoint, uid_of(staged_->now.endpoint_owner));
+        if (const Status back = control::own_endpoint(
+                staged_->now.endpoint, uid_of(staged_->now.endpoint_owner), is_shared(staged_->now));
             !back)
             log::warning(back.error().text);
     staged_.reset();
@@ -160,7 +160,6 @@ void Settings::commit() {
     if (staged.endpoint) {
         old_endpoints_.push_back(staged.now.endpoint);
         log::info("control at " + staged.next.endpoint);
-        warn_if_open(staged.next.endpoint);
     }
     if (staged.pubsub) old_pubsub_.push_back(staged.now.pubsub_endpoint);
     // The old file goes with the object that takes the new one's place.

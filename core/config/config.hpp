@@ -14,6 +14,7 @@
 
 #include "base/clock.hpp"
 #include "model/hook.hpp"
+#include "model/role.hpp"
 
 namespace circus::config {
 
@@ -22,6 +23,12 @@ struct UserRef {
     std::string written;  // "www-data" or "33"
     uid_t uid = 0;
     bool operator==(const UserRef&) const = default;
+};
+// One of allow_users: "deploy", or "deploy:operate".
+struct AllowedUser {
+    UserRef user;
+    model::Role role = model::Role::Admin;
+    bool operator==(const AllowedUser&) const = default;
 };
 struct GroupRef {
     std::string written;
@@ -206,6 +213,7 @@ struct CircusConfig {
     std::string logoutput = "-";    // "-" (stderr), a path, or a syslog server: log_output.hpp
     std::string log_format = "text";
     std::optional<UserRef> endpoint_owner;
+    std::vector<AllowedUser> allow_users;
     bool debug = false;              // what goes into streams goes to the daemon's stdout too
     std::string multicast_endpoint;  // empty: no discovery; else multicast.hpp reads it
     double warmup_delay = 0;

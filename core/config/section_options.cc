@@ -71,6 +71,43 @@ std::optional<Fault> read_folders(const Json& value, std::string_view key, std::
     return std::nullopt;
 }
 
+std::optional<Fault> read_allowed_user(const Json& value, std::string_view key, AllowedUser* out) {
+    const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+    const std::size_t colon = text.find(':');
+    if (colon != std::string::npos) {
+        const auto role = model::parse_role(std::string_view(text).substr(colon + 1));
+        if (!role)
+            return bad_value(key, cat(py_repr(text.substr(colon + 1)),
+                                      " is no role: write USER:read, USER:operate or USER:admin"));
+        out->role = *role;
+    }
+    std::optional<UserRef> user;
+    if (auto fault =
+            read_user(colon == std::string::npos ? value : Json(text.substr(0, colon)), key, &user)) {
+        if (fault->kind == Fault::Kind::WrongType) return wrong_type(key, ValueType::Strings);
+        return bad_value(key, cat("no such user: ", py_repr(text.substr(0, colon))));
+    }
+    out->user = std::move(*user);
+    return std::nullopt;
+}
+
+std::optional<Fault> read_allowed_users(const Json& value, std::string_view key,
+                                        std::vector<AllowedUser>* out) {
+    if (!value.is_array()) return wrong_type(key, ValueType::Strings);
+    for (const Json& each : value) {
+        AllowedUser allowed;
+        if (auto fault = read_allowed_user(each, key, &allowed)) return fault;
+        out->push_back(std::move(allowed));
+    }
+    return std::nullopt;
+}
+
+Json allowed_users_to_json(const std::vector<AllowedUser>& users) {
+    Json list = Json::array();
+    for (const AllowedUser& each : users) list.push_back(cat(each.user.written, ":", name_of(each.role)));
+    return list;
+}
+
 // Live: reloadconfig puts it into force. Restart: circusd has to be started again.
 std::vector<Row<C>> make_circus_rows() {
     using enum Effect;
@@ -80,6 +117,12 @@ std::vector<Row<C>> make_circus_rows() {
         user_row("endpoint_owner", &C::endpoint_owner, Live,
                  "a user who may command circusd too: the socket of the endpoint, which must be ipc, is made "
                  "his; what he adds or changes must run as himself"),
+        make_row(
+            "allow_users", ValueType::Strings, &C::allow_users, Live,
+            "users beside root and the daemon's own who may command circusd over the endpoint, by name or "
+            "number, each with a role behind a colon: read, operate or admin; without one admin, which "
+            "is all that the daemon may do itself: docs/security.md",
+            read_allowed_users, allowed_users_to_json),
         text_row("stats_endpoint", &C::stats_endpoint, Restart, "figures; without it: beside endpoint"),
         number_row("check_delay", &C::check_delay, 0.01, Live,
                    "seconds; period of the safety pass, cap of the back-off"),

@@ -14,13 +14,18 @@ namespace {
 
 using Type = PropertyType;
 using Kind = Argument::Kind;
+using model::Role;
 
 constexpr Switch kMatch = {
     .name = "match", .doc = "how NAME is meant: glob (the default), regex or simple", .value = "METHOD"};
 
+constexpr Property kSecrets = {"secrets", Type::Flag, false, Role::Admin};
+constexpr Switch kUnmasked = {.name = "secrets", .doc = "show secrets too; it takes the role admin"};
+
 const std::vector<Command>& table() {
     static const std::vector<Command> kTable = {
         {.name = "add",
+         .role = Role::Admin,
          .summary = "add a watcher",
          .help =
              "Adds a watcher NAME that runs CMD. It lives until rm or the end of circusd: the configuration "
@@ -41,6 +46,7 @@ const std::vector<Command>& table() {
          .while_stopping = false,
          .render = render_ok},
         {.name = "commands",
+         .role = Role::Read,
          .summary = "list the commands that circusd takes",
          .help = "Lists every command with its arguments: circusd's own, and those that plugins have added.",
          .answer =
@@ -50,6 +56,7 @@ const std::vector<Command>& table() {
          .properties = {},
          .render = render_commands},
         {.name = "decr",
+         .role = Role::Operate,
          .summary = "run fewer processes of a watcher",
          .help =
              "Lowers the number of processes by NB (default 1), not below 0. The highest wids are "
@@ -68,6 +75,7 @@ const std::vector<Command>& table() {
          .while_stopping = false,
          .render = render_count},
         {.name = "dstats",
+         .role = Role::Read,
          .summary = "show what circusd itself uses",
          .help = "Shows CPU and memory of circusd's own process.",
          .answer = "`info`, the figures of circusd's own process",
@@ -91,12 +99,15 @@ const std::vector<Command>& table() {
          .registered = true,
          .render = render_figures},
         {.name = "gauge",
+         .role = Role::Read,
          .summary = "show a gauge, or set it",
          .help =
              "Shows the gauges of a WATCHER, or the one called NAME, with their age; with VALUE it sets one. "
              "Plugins set and read gauges as well: the autoscaler scales by them.",
          .answer = "`gauges`, {name: {`value`, `age` in seconds, `by`}}",
-         .properties = {{"watcher", Type::Text, true}, {"name", Type::Text}, {"value", Type::Any}},
+         .properties = {{"watcher", Type::Text, true},
+                        {"name", Type::Text},
+                        {"value", Type::Any, false, Role::Operate}},
          .arguments = {{"watcher", Kind::Text, true, "whose; any word, as a rule a watcher's name"},
                        {"name", Kind::Text, false, "which one"},
                        {"value", Kind::Text, false, "a number: what it is from now on"}},
@@ -104,14 +115,19 @@ const std::vector<Command>& table() {
          .registered = true,
          .render = render_gauges},
         {.name = "get",
+         .role = Role::Read,
          .summary = "show some options of a watcher",
-         .help = "Shows the named options. An unknown one fails the whole call.",
+         .help =
+             "Shows the named options. An unknown one fails the whole call. Secrets in env are masked, as "
+             "for options.",
          .answer = "`options`, an object with each of the keys",
-         .properties = {{"name", Type::Text, true}, {"keys", Type::List, true}},
+         .properties = {{"name", Type::Text, true}, {"keys", Type::List, true}, kSecrets},
          .arguments = {{"name"}, {"keys", Kind::RestAsList, true, "names of options"}},
+         .switches = {kUnmasked},
          .render = render_get,
          .table = table_get},
         {.name = "globaloptions",
+         .role = Role::Read,
          .summary = "show the options of circusd",
          .help = "Shows the options of circusd itself: its endpoints and its check_delay.",
          .answer = "`options`, an object",
@@ -120,6 +136,7 @@ const std::vector<Command>& table() {
          .render = render_options,
          .table = table_options},
         {.name = "incr",
+         .role = Role::Operate,
          .summary = "run more processes of a watcher",
          .help =
              "Raises the number of processes by NB (default 1). With --waiting it prints the new number once "
@@ -133,6 +150,7 @@ const std::vector<Command>& table() {
          .while_stopping = false,
          .render = render_count},
         {.name = "kill",
+         .role = Role::Operate,
          .summary = "stop processes; the watcher replaces them",
          .help = "Sends the stop signal to every process of the watcher, or to the one with PID, and SIGKILL "
                  "when the grace is over. The watcher starts others in their place.",
@@ -151,6 +169,7 @@ const std::vector<Command>& table() {
          .changes = true,
          .render = render_ok},
         {.name = "list",
+         .role = Role::Read,
          .summary = "list the watchers, or the pids of one",
          .help = "Lists the names of all watchers in lower case, or the process ids of one.",
          .answer = "`watchers`, names in lower case and sorted; with name `pids`",
@@ -159,6 +178,7 @@ const std::vector<Command>& table() {
          .render = render_list,
          .table = table_list},
         {.name = "listen",
+         .role = Role::Read,
          .summary = "print events as they come",
          .help =
              "Subscribes to circusd's events and prints each as a line, TOPIC: JSON, until it is "
@@ -168,6 +188,7 @@ const std::vector<Command>& table() {
          .arguments = {{"topics", Kind::RestAsList, false, "beginnings of topics"}},
          .render = render_ok},
         {.name = "listsockets",
+         .role = Role::Read,
          .summary = "list the managed sockets",
          .help = "Lists the sockets that circusd holds, each with its descriptor number in the workers. With "
                  "--figures also what each is doing; a figure that the kernel does not tell is left out.",
@@ -181,6 +202,7 @@ const std::vector<Command>& table() {
          .render = render_sockets,
          .table = table_sockets},
         {.name = "logs",
+         .role = Role::Read,
          .summary = "show the last lines that a watcher wrote",
          .help = "Prints the last lines of the watcher's standard output, or of one process's, oldest first. "
                  "They are "
@@ -205,6 +227,7 @@ const std::vector<Command>& table() {
          .prints_lines = true,
          .render = render_logs},
         {.name = "numprocesses",
+         .role = Role::Read,
          .summary = "count the processes",
          .help = "Prints how many processes run, in all or of one watcher.",
          .answer = "`numprocesses`; with name also `watcher_name`",
@@ -212,20 +235,27 @@ const std::vector<Command>& table() {
          .arguments = {{"name", Kind::Text, false}},
          .render = render_numprocesses},
         {.name = "numwatchers",
+         .role = Role::Read,
          .summary = "count the watchers",
          .help = "Prints how many watchers there are.",
          .answer = "`numwatchers`",
          .properties = {},
          .render = render_numwatchers},
         {.name = "options",
+         .role = Role::Read,
          .summary = "show all options of a watcher",
-         .help = "Shows every option of the watcher, sorted by name.",
+         .help =
+             "Shows every option of the watcher, sorted by name. Values of env that look like secrets are "
+             "********: of names with PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN or CREDENTIAL in "
+             "them, or the words PASS, KEY or APIKEY, and URLs with a password.",
          .answer = "`options`, an object",
-         .properties = {{"name", Type::Text, true}},
+         .properties = {{"name", Type::Text, true}, kSecrets},
          .arguments = {{"name"}},
+         .switches = {kUnmasked},
          .render = render_options,
          .table = table_options},
         {.name = "plugin",
+         .role = Role::Operate,
          .summary = "enable, disable or restart a plugin",
          .help = "Starts the plugin NAME (enable; also one that failed), stops it (disable) or does both "
                  "(restart), until the next change of its section or the end of circusd. With --waiting it "
@@ -240,6 +270,7 @@ const std::vector<Command>& table() {
          .registered = true,
          .render = render_ok},
         {.name = "plugins",
+         .role = Role::Read,
          .summary = "show the plugins, and what they cost",
          .help =
              "Shows each plugin with its state, version, file and mode, how often it was called, how many "
@@ -251,6 +282,7 @@ const std::vector<Command>& table() {
          .registered = true,
          .render = render_plugins},
         {.name = "quit",
+         .role = Role::Admin,
          .summary = "stop everything and end circusd",
          .help = "Stops all watchers, the lowest priority first, and ends circusd. With --waiting it answers "
                  "once everything is stopped.",
@@ -259,6 +291,7 @@ const std::vector<Command>& table() {
          .changes = true,
          .render = render_ok},
         {.name = "reload",
+         .role = Role::Operate,
          .summary = "replace the processes of one watcher or of all",
          .help =
              "Starts new processes, waits until each is ready (option `ready`), then stops the old ones, so "
@@ -298,6 +331,7 @@ const std::vector<Command>& table() {
          .while_stopping = false,
          .render = render_ok},
         {.name = "reloadconfig",
+         .role = Role::Operate,
          .summary = "read the configuration again and carry out what changed",
          .help =
              "Reads the configuration file and what it includes again. What did not change is not touched; "
@@ -316,6 +350,7 @@ const std::vector<Command>& table() {
          .explains = true,
          .render = render_plan},
         {.name = "restart",
+         .role = Role::Operate,
          .summary = "stop and start one watcher, or circusd in itself",
          .help = "Stops every process of the watchers, then starts them again. Of several, those with "
                  "autostart = false are left alone. Without NAME circusd itself starts over: everything is "
@@ -333,6 +368,7 @@ const std::vector<Command>& table() {
          .explains = true,
          .render = render_plan},
         {.name = "rm",
+         .role = Role::Admin,
          .summary = "remove a watcher",
          .help = "Takes the watcher out of circusd; its name is free at once. Its processes are stopped.",
          .properties = {{"name", Type::Text, true}, {"nostop", Type::Flag}},
@@ -342,6 +378,7 @@ const std::vector<Command>& table() {
          .changes = true,
          .render = render_ok},
         {.name = "set",
+         .role = Role::Admin,
          .summary = "change options of a watcher",
          .help = "Changes options of a running watcher: all of them, or on an error none. A change that the "
                  "processes have to be told of replaces them gracefully.",
@@ -352,6 +389,7 @@ const std::vector<Command>& table() {
          .while_stopping = false,
          .render = render_ok},
         {.name = "signal",
+         .role = Role::Operate,
          .summary = "send a signal to processes",
          .help = "Sends SIGNUM (9, kill, SIGKILL, SIGRTMIN+1) to every process of the watcher, or to the one "
                  "with PID. Nothing is stopped or replaced by circusd on that account.",
@@ -369,6 +407,7 @@ const std::vector<Command>& table() {
          .changes = true,
          .render = render_ok},
         {.name = "start",
+         .role = Role::Operate,
          .summary = "start one watcher or all",
          .help = "Starts the watchers. Of several, those with autostart = false are left alone.",
          .answer = "for one watcher, with waiting, `info`: `started` and `kept`, lists of pids",
@@ -380,6 +419,7 @@ const std::vector<Command>& table() {
          .while_stopping = false,
          .render = render_ok},
         {.name = "stats",
+         .role = Role::Read,
          .summary = "show what processes use",
          .help = "Shows CPU and memory of all processes, of those of one watcher, or of one process.",
          .answer = "`infos`, by watcher and by pid; with name `name` and `info` by pid; with process "
@@ -391,6 +431,7 @@ const std::vector<Command>& table() {
          .render = render_stats,
          .table = table_stats},
         {.name = "status",
+         .role = Role::Read,
          .summary = "show the status of one watcher or of all",
          .help = "Prints active, starting, stopping or stopped.",
          .answer = "`statuses`, by watcher; with name the state stands in `status`",
@@ -399,6 +440,7 @@ const std::vector<Command>& table() {
          .render = render_status,
          .table = table_status},
         {.name = "stop",
+         .role = Role::Operate,
          .summary = "stop one watcher or all",
          .help = "Stops every process of the watchers: the stop signal, and SIGKILL when graceful_timeout is "
                  "over.",

@@ -11,6 +11,7 @@
 
 #include "base/json.hpp"
 #include "control/look.hpp"
+#include "model/role.hpp"
 
 namespace circus::control {
 
@@ -30,6 +31,7 @@ struct Property {
     std::string_view name;
     PropertyType type = PropertyType::Any;
     bool required = false;
+    model::Role role = model::Role::None;  // that it takes to give it, where that is more than its command's
 };
 
 // A word of the command line.
@@ -60,6 +62,7 @@ struct Switch {
 
 struct Command {
     std::string_view name;
+    model::Role role = model::Role::Admin;  // that it takes; without a meaning for what circusctl does itself
     std::string_view summary;
     std::string_view help;
     std::string_view answer = {};  // what it answers beside status, time and id, for docs/commands.md

@@ -10,7 +10,26 @@
 
 namespace circus::control {
 
-bool Controller::handle(std::string_view bytes, const Send& send, bool may_wait) {
+namespace {
+
+bool is_audited(std::string_view name) {
+    const Command* const command = find_command(name);
+    return command && command->changes;
+}
+
+// Answers, and writes down who asked for what and how it ended.
+Reply::Send audited(const Caller& caller, std::string_view command, const Json& properties,
+                    Reply::Send answer) {
+    return [caller, what = audit_text(command, properties),
+            answer = std::move(answer)](const Result<Json>& result) {
+        log::info(audit_line(caller, what, result));
+        answer(result);
+    };
+}
+
+}  // namespace
+
+bool Controller::handle(std::string_view bytes, const Send& send, const Caller& caller, bool may_wait) {
     const Clock& clock = context_.clock;
     Parsed parsed = parse_request(bytes, clock.wall());
     if (!parsed.request) {
@@ -36,6 +55,11 @@ bool Controller::handle(std::string_view bytes, const Send& send, bool may_wait)
     }
     // A cast is never waited for, so its operations need no Done.
     const bool waits = !request.cast && flag_of(properties, "waiting");
+    if (!is_permitted(caller, request.command, properties, Reply(answer, waits))) return !request.cast;
+    if (is_audited(request.command)) {
+        answer = audited(caller, request.command, properties, std::move(answer));
+        answer_text = {};  // then `answer` has it all
+    }
     const Reply reply(std::move(answer), waits, std::move(answer_text));
     if (waits && !may_wait)
         reply.error(Errno::Command, "too many requests of this client wait for their end");
@@ -44,8 +68,26 @@ bool Controller::handle(std::string_view bytes, const Send& send, bool may_wait)
     return !request.cast;
 }
 
-void Controller::call(const std::string& command, const Json& properties, Answered answered) {
+void Controller::call(std::string_view plugin, const std::string& command, const Json& properties,
+                      Answered answered) {
+    // Of a plugin's own figures there are many, each second.
+    if (is_audited(command) && !equals_ignoring_case(command, "gauge"))
+        answered = audited(caller_of_plugin(plugin), command, properties, std::move(answered));
     dispatch(command, properties, Reply(std::move(answered), flag_of(properties, "waiting")));
+}
+
+bool Controller::is_permitted(const Caller& caller, const std::string& name, const Json& properties,
+                              const Reply& reply) {
+    const Command* const command = find_command(name);
+    // What plugins add, and what there is not, is for everybody who may do more than look.
+    const model::Role needed = command ? role_needed(*command, properties) : model::Role::Operate;
+    const Status permitted = check_role(caller, needed);
+    if (permitted) return true;
+    const std::string line =
+        refusals_.line(caller, audit_text(name, properties), permitted.error().text, context_.clock.now());
+    if (!line.empty()) log::warning(line);
+    reply.error(permitted.error());
+    return false;
 }
 
 void Controller::dispatch(const std::string& name, const Json& properties, const Reply& reply) {

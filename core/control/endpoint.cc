@@ -87,15 +87,16 @@ UniqueFd lock_directory(const std::string& path) {
     return fd;
 }
 
-void warn_if_out_of_reach(const std::string& path, uid_t owner) {
+void warn_if_out_of_reach(const std::string& path, std::optional<uid_t> owner, bool open_to_all) {
     const std::string directory = directory_of(path);
     struct stat found {};
-    if (owner == 0 || ::stat(directory.c_str(), &found) != 0) return;
-    // Which groups the owner is in is not looked up: they may be what lets him through.
-    const mode_t needed = found.st_uid == owner ? S_IXUSR : S_IXOTH | S_IXGRP;
+    if ((!open_to_all && owner.value_or(0) == 0) || ::stat(directory.c_str(), &found) != 0) return;
+    // Which groups somebody is in is not looked up: they may be what lets him through.
+    const mode_t needed = !open_to_all && found.st_uid == owner ? S_IXUSR : S_IXOTH | S_IXGRP;
     if ((found.st_mode & needed) == 0)
-        log::warning(cat("endpoint_owner cannot reach ", path, ": the directory ", directory,
-                         " is closed to him; chmod 711 it"));
+        log::warning(cat(open_to_all ? "allow_users" : "endpoint_owner", " cannot reach ", path,
+                         ": the directory ", directory, " is closed to ", open_to_all ? "them" : "him",
+                         "; chmod 711 it"));
 }
 
 bool is_answered(const sockaddr_un& address) {
@@ -148,10 +149,11 @@ Status make_place(const std::string& endpoint, bool passable) {
     return Ok{};
 }
 
-Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner) {
+Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner,
+                     bool open_to_all) {
     if (!endpoint.starts_with(kIpc)) return pump.bind(endpoint);
     const std::string path = endpoint.substr(kIpc.size());
-    if (const Status place = make_place(endpoint, owner.has_value()); !place) return place.error();
+    if (const Status place = make_place(endpoint, owner || open_to_all); !place) return place.error();
     UniqueFd lock;
     if (const Status room = make_room(endpoint, path, lock); !room) return room.error();
     {
@@ -159,8 +161,8 @@ Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::opti
         const UmaskGuard guard(0177);
         if (const Status bound = pump.bind(endpoint); !bound) return bound.error();
     }
-    if (!owner) return Ok{};
-    const Status owned = own_endpoint(endpoint, owner);
+    if (!owner && !open_to_all) return Ok{};
+    const Status owned = own_endpoint(endpoint, owner, open_to_all);
     if (!owned) {
         [[maybe_unused]] const Status unbound = pump.unbind(endpoint);
         remove_endpoint(endpoint);
@@ -168,16 +170,21 @@ Status bind_endpoint(loop::ZmqPump& pump, const std::string& endpoint, std::opti
     return owned;
 }
 
-Status own_endpoint(const std::string& endpoint, std::optional<uid_t> owner) {
+Status own_endpoint(const std::string& endpoint, std::optional<uid_t> owner, bool open_to_all) {
     if (!endpoint.starts_with(kIpc)) return Ok{};
     const std::string path = endpoint.substr(kIpc.size());
     const uid_t uid = owner.value_or(::geteuid());
+    // By a handle and never by the path: what is there now need not be there with the next call.
+    const UniqueFd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat found {};
-    if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode))
-        return Error{cat("cannot make ", endpoint, " the endpoint_owner's: its socket is gone"), ENOENT};
-    if (found.st_uid != uid && ::lchown(path.c_str(), uid, static_cast<gid_t>(-1)) != 0)
+    if (!file || ::fstat(file.get(), &found) != 0 || !S_ISSOCK(found.st_mode))
+        return Error{cat("cannot say whose ", endpoint, " is: its socket is gone"), ENOENT};
+    if (found.st_uid != uid && ::fchownat(file.get(), "", uid, static_cast<gid_t>(-1), AT_EMPTY_PATH) != 0)
         return sys_error(cat("cannot make ", endpoint, " the endpoint_owner's"), errno);
-    if (owner) warn_if_out_of_reach(path, uid);
+    const mode_t mode = open_to_all ? 0666 : 0600;
+    if ((found.st_mode & 07777U) != mode && ::chmod(cat("/proc/self/fd/", file.get()).c_str(), mode) != 0)
+        return sys_error(cat("cannot set the mode of ", endpoint), errno);
+    warn_if_out_of_reach(path, owner, open_to_all);
     return Ok{};
 }
 

@@ -152,6 +152,7 @@ std::string property_text(const Property& property) {
     std::vector<std::string> facts;
     if (const auto type = type_name(property.type); !type.empty()) facts.emplace_back(type);
     if (property.required) facts.emplace_back("required");
+    if (property.role != model::Role::None) facts.push_back(cat("takes ", model::name_of(property.role)));
     return facts.empty() ? code(property.name) : cat(code(property.name), " (", join(facts, ", "), ")");
 }
 
@@ -177,6 +178,7 @@ std::string commands_part() {
         if (command.name == "listen") continue;  // no message of its own
         text += cat("Message: ", message_text(command), ".");
         if (!command.answer.empty()) text += cat("\\\nAnswer: ", command.answer, ".");
+        text += cat("\\\nRole: ", model::name_of(command.role), ".");
         if (!command.while_stopping) text += "\\\nRefused while circusd stops.";
         text += "\n\n";
     }

@@ -9,6 +9,7 @@
 #include "control/handlers.hpp"
 #include "control/owner_rule.hpp"
 #include "control/properties.hpp"
+#include "control/secrets.hpp"
 
 namespace circus::control {
 
@@ -34,10 +35,11 @@ WireOptions rows_of(const Json& options) {
 }
 
 void set(Context& context, const Json& properties, const Reply& reply) {
-    const Json& options = properties["options"];
+    Json options = properties["options"];
     if (const Status count = check_count(options); !count) return reply.error(count.error());
     Watcher* watcher = find_watcher(context, properties, reply);
     if (!watcher) return;
+    unmask_secrets(options, config::watcher_options_to_json(watcher->config(), context.arbiter.directory()));
     const WireOptions rows = rows_of(options);
     if (const Status may = may_set(context.arbiter.config(), watcher->config(), rows); !may)
         return reply.error(may.error());

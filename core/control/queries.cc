@@ -11,6 +11,7 @@
 #include "control/handlers.hpp"
 #include "control/properties.hpp"
 #include "control/python_text.hpp"
+#include "control/secrets.hpp"
 #include "stats/socket_figures.hpp"
 #include "supervise/spawn_plan.hpp"
 
@@ -172,16 +173,21 @@ void listen(Context&, const Json&, const Reply& reply) {
 
 // ---- options ----
 
+Json options_of(Context& context, const Watcher& watcher, const Json& properties) {
+    Json all = config::watcher_options_to_json(watcher.config(), context.arbiter.directory());
+    if (!flag_of(properties, "secrets")) mask_secrets(all);
+    return all;
+}
+
 void options(Context& context, const Json& properties, const Reply& reply) {
     if (const Watcher* watcher = find_watcher(context, properties, reply))
-        reply.ok(
-            {{"options", config::watcher_options_to_json(watcher->config(), context.arbiter.directory())}});
+        reply.ok({{"options", options_of(context, *watcher, properties)}});
 }
 
 void get(Context& context, const Json& properties, const Reply& reply) {
     const Watcher* watcher = find_watcher(context, properties, reply);
     if (!watcher) return;
-    const Json all = config::watcher_options_to_json(watcher->config(), context.arbiter.directory());
+    const Json all = options_of(context, *watcher, properties);
     Json wanted = Json::object();
     for (const Json& key : properties["keys"]) {
         const auto at = key.is_string() ? all.find(key.get<std::string>()) : all.end();

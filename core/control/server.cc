@@ -1,5 +1,6 @@
 #include "control/server.hpp"
 
+#include <unistd.h>
 #include <utility>
 
 #include "base/log.hpp"
@@ -24,17 +25,22 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext& context,
                                              const std::string& endpoint, std::optional<uid_t> owner,
-                                             UniqueFd listener) {
+                                             bool open_to_all, UniqueFd listener) {
     std::unique_ptr<Server> server(new Server);
+    auto doorman = loop::Doorman::make(loop, context);
+    if (!doorman) return doorman.error();
+    server->doorman_ = std::move(*doorman);
     loop::ZmqPump::Options options;
+    options.zap_domain = "control";
     options.send_queue = kQueuedAnswers;
     options.hold_bytes = kHeldAnswers;
     auto pump = loop::ZmqPump::make(
         loop, context, loop::ZmqPump::Kind::Router, options,
         [self = server.get()](loop::Frames&& frames) { self->receive(std::move(frames)); });
     if (!pump) return pump.error();
-    const Status bound =
-        listener ? pump->bind_on(endpoint, std::move(listener)) : bind_endpoint(*pump, endpoint, owner);
+    if (const Status watched = server->doorman_->watch(*pump); !watched) return watched.error();
+    const Status bound = listener ? pump->bind_on(endpoint, std::move(listener))
+                                  : bind_endpoint(*pump, endpoint, owner, open_to_all);
     if (!bound) return bound.error();
     server->pump_.emplace(std::move(*pump));
     server->portions_.emplace(loop, [self = server.get()] { self->work(); });
@@ -43,6 +49,7 @@ Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext&
 }
 
 void Server::serve(supervise::Arbiter& arbiter, const Clock& clock, pid_t daemon_pid) {
+    arbiter_ = &arbiter;
     controller_ = std::make_unique<Controller>(arbiter, clock, daemon_pid);
 }
 
@@ -50,8 +57,9 @@ std::string Server::endpoint() const {
     return pump_ ? pump_->last_endpoint() : std::string();
 }
 
-Status Server::bind(const std::string& endpoint, std::optional<uid_t> owner) {
-    if (const Status bound = bind_endpoint(*pump_, endpoint, owner); !bound) return bound.error();
+Status Server::bind(const std::string& endpoint, std::optional<uid_t> owner, bool open_to_all) {
+    if (const Status bound = bind_endpoint(*pump_, endpoint, owner, open_to_all); !bound)
+        return bound.error();
     bound_.push_back(endpoint);
     return Ok{};
 }
@@ -71,13 +79,14 @@ void Server::finish() {
 
 void Server::receive(loop::Frames&& frames) {
     if (!controller_ || frames.size() != 2) return;
+    const Caller caller = caller_of(doorman_->who(pump_->origin()), arbiter_->config(), ::geteuid());
     const std::string client = std::move(frames[0]);
     const std::uint64_t request = receiving_ = ++requests_;
     answered_ = false;
     const auto owed = owed_.find(client);
     const bool is_answered = controller_->handle(
         frames[1], [this, client, request](std::string text) { answer(client, request, std::move(text)); },
-        owed == owed_.end() || owed->second < kMostOwed);
+        caller, owed == owed_.end() || owed->second < kMostOwed);
     receiving_ = 0;
     if (is_answered && !answered_) ++owed_[client];
     go_on();

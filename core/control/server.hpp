@@ -1,7 +1,8 @@
 // Server: the ROUTER on [circus] endpoint. Two frames in (the client's identity, the request) and two out; a
-// message of any other number of frames is dropped. Waiting commands are answered later, in the order in
-// which their operations end. Answers wait for a client that reads late, up to 64 MiB of them, and nobody
-// waits for that client; no client waits for the ends of more than 5000 operations. On the loop's thread.
+// message of any other number of frames is dropped. Who sent it is asked of the kernel (loop/doorman.hpp).
+// Waiting commands are answered later, in the order in which their operations end. Answers wait for a client
+// that reads late, up to 64 MiB of them, and nobody waits for that client; no client waits for the ends of
+// more than 5000 operations. On the loop's thread.
 //
 // make() binds, serve() connects it to the arbiter; what arrives between the two is kept for serve() as far
 // as ZMQ's queue goes, because the loop does not run meanwhile. finish() takes the last answers along: they
@@ -18,6 +19,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "loop/doorman.hpp"
 #include "loop/turn_hooks.hpp"
 #include "loop/zmq_pump.hpp"
 
@@ -31,12 +33,11 @@ class Controller;
 
 class Server {
   public:
-    // An error names the endpoint and says whether another circusd has it. `owner`: whose the file of an ipc
-    // endpoint is; none: the process's.
-    // `listener`: what another process has listened with there until now; empty: there is none.
+    // An error names the endpoint and says whether another circusd has it. `owner` and `open_to_all`:
+    // endpoint.hpp. `listener`: what another process has listened with there until now; empty: there is none.
     static Result<std::unique_ptr<Server>> make(loop::Loop& loop, loop::ZmqContext& context,
                                                 const std::string& endpoint, std::optional<uid_t> owner = {},
-                                                UniqueFd listener = {});
+                                                bool open_to_all = false, UniqueFd listener = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -50,7 +51,7 @@ class Server {
     std::string endpoint() const;  // the last one bound, with the real port
     // A further endpoint beside those there are; and one that is not served any more. Answers that are on
     // their way there have the pump's linger to leave.
-    Status bind(const std::string& endpoint, std::optional<uid_t> owner = {});
+    Status bind(const std::string& endpoint, std::optional<uid_t> owner = {}, bool open_to_all = false);
     void unbind(const std::string& endpoint);
     // As ZmqPump::take_listener().
     UniqueFd take_listener() { return pump_ ? pump_->take_listener() : UniqueFd(); }
@@ -63,8 +64,10 @@ class Server {
     void answer(const std::string& client, std::uint64_t request, std::string text);
     void work();
 
+    std::unique_ptr<loop::Doorman> doorman_;
     std::optional<loop::ZmqPump> pump_;
     std::vector<std::string> bound_;  // as asked for
+    const supervise::Arbiter* arbiter_ = nullptr;
     std::unique_ptr<Controller> controller_;
     std::map<std::string, std::size_t> owed_;  // answers that clients wait for, by their identities
     std::uint64_t requests_ = 0;

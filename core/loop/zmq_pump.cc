@@ -39,6 +39,8 @@ zmq::socket_type type_of(ZmqPump::Kind kind) {
             return zmq::socket_type::pub;
         case ZmqPump::Kind::Sub:
             return zmq::socket_type::sub;
+        case ZmqPump::Kind::Pair:
+            return zmq::socket_type::pair;
     }
     return zmq::socket_type::pair;
 }
@@ -66,6 +68,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
 
     void turn();
     Received receive_one(std::size_t& bytes);
+    void note_origin(zmq::message_t& part);
     bool offer_held();
     void offer_anyway();
     void rearm();
@@ -82,6 +85,8 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
     std::optional<Poll> poll;  // destroyed before the socket, whose descriptor it watches
     std::uint64_t dropped = 0;
     UniqueFd listener;  // of the last bind()
+    Origin origin;
+    bool wants_origin = false;
     bool in_turn = false;
     bool closed = false;
 };
@@ -121,6 +126,7 @@ ZmqPump::State::Received ZmqPump::State::receive_one(std::size_t& bytes) {
         do {
             // The parts of a message arrive together: once there is a first, the others do not block.
             if (!socket.recv(part, zmq::recv_flags::dontwait)) return Received::None;
+            if (wants_origin && !part.more()) note_origin(part);
             bytes += part.size();
             frames.emplace_back(part.data<char>(), part.size());
         } while (part.more());
@@ -129,6 +135,14 @@ ZmqPump::State::Received ZmqPump::State::receive_one(std::size_t& bytes) {
     }
     receive(std::move(frames));
     return Received::One;
+}
+
+// Of the last frame: the first, which ROUTER puts before what was sent, has the connection's properties only
+// now and then.
+void ZmqPump::State::note_origin(zmq::message_t& part) {
+    origin.fd = zmq_msg_get(part.handle(), ZMQ_SRCFD);
+    const char* const ticket = zmq_msg_gets(part.handle(), "User-Id");
+    origin.ticket = ticket ? ticket : "";
 }
 
 // True: there is more to send at once.
@@ -216,11 +230,13 @@ Result<ZmqPump> ZmqPump::make(Loop& loop, ZmqContext& context, Kind kind, const 
         socket.set(zmq::sockopt::rcvhwm, options.receive_queue);
         socket.set(zmq::sockopt::maxmsgsize, options.max_message);
         socket.set(zmq::sockopt::ipv6, true);
+        if (!options.zap_domain.empty()) socket.set(zmq::sockopt::zap_domain, options.zap_domain);
         // Without it a ROUTER drops in silence what it cannot deliver; with it, and never waiting, the same
         // message is refused and counted.
         if (kind == Kind::Router) socket.set(zmq::sockopt::router_mandatory, true);
         const int fd = socket.get(zmq::sockopt::fd);
         auto state = std::make_shared<State>(loop, std::move(socket), std::move(receive), options.hold_bytes);
+        state->wants_origin = !options.zap_domain.empty();
         auto poll = Poll::make(loop, fd, [s = state.get()](unsigned) { s->turn(); });
         if (!poll) return poll.error();
         state->poll.emplace(std::move(*poll));
@@ -299,6 +315,27 @@ std::string ZmqPump::last_endpoint() const {
     } catch (const zmq::error_t&) {
         return {};
     }
+}
+
+const ZmqPump::Origin& ZmqPump::origin() const {
+    return state_->origin;
+}
+
+Status ZmqPump::tell_connections(const std::string& inproc) {
+    if (zmq_socket_monitor(state_->socket.handle(), inproc.c_str(),
+                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0)
+        return Ok{};
+    return zmq_failure("cannot watch a ZMQ socket", zmq::error_t());
+}
+
+void ZmqPump::take_all() {
+    const auto self = state_;
+    const bool in_turn = std::exchange(self->in_turn, true);
+    std::size_t bytes = 0;
+    while (!self->closed && self->receive_one(bytes) == State::Received::One) {
+    }
+    self->in_turn = in_turn;
+    if (!in_turn && !self->closed) self->rearm();
 }
 
 bool ZmqPump::send(const Frames& frames) {

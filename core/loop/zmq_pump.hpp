@@ -45,15 +45,21 @@ using Frames = std::vector<std::string>;
 
 class ZmqPump {
   public:
-    enum class Kind { Router, Dealer, Pub, Sub };
+    enum class Kind { Router, Dealer, Pub, Sub, Pair };
     struct Options {
         int send_queue = 1000;       // messages per peer; more are held or dropped
         std::size_t hold_bytes = 0;  // Router: of a peer, and four times that of all of them
-        int receive_queue = 1000;    // messages per peer; then the peer has to wait
+        int receive_queue = 1000;    // messages per peer; then the peer has to wait; 0: no limit
         std::int64_t max_message = 16LL * 1024 * 1024;  // bytes of a frame; a peer that sends more is cut off
         Milliseconds linger{100};                       // how long unsent messages outlive the pump
+        std::string zap_domain = {};                    // not empty: Doorman is asked about who connects
     };
     using Receive = std::function<void(Frames&& frames)>;  // a whole message; ROUTER: identity first
+    // Of which connection a message came, as Doorman understands it.
+    struct Origin {
+        int fd = -1;         // of its connection then: it may be over, and the descriptor another's
+        std::string ticket;  // that Doorman let the connection in with; empty: none
+    };
 
     // `receive` may be empty for Pub.
     static Result<ZmqPump> make(Loop& loop, ZmqContext& context, Kind kind, const Options& options,
@@ -73,6 +79,14 @@ class ZmqPump {
     Status connect(const std::string& endpoint);
     Status subscribe(const std::string& prefix);  // Sub
     std::string last_endpoint() const;            // as bound: with the real port
+
+    // Of the message that is being received; inside Receive only, and with a zap_domain only.
+    const Origin& origin() const;
+    // Connections that come and go are told at that inproc endpoint, to a Pair, as zmq_socket_monitor(3) has
+    // it. Before the first bind().
+    Status tell_connections(const std::string& inproc);
+    // Takes all that there is now, whatever the budget; for a pump whose peer is this program.
+    void take_all();
 
     // False: dropped (see above). True: on its way or held. ROUTER: the first frame names the peer.
     bool send(const Frames& frames);

@@ -21,7 +21,7 @@ IsolatedRunner::IsolatedRunner(loop::Loop& loop, Switchboard& board, PrivateRout
       arbiter_(arbiter),
       config_(config),
       watcher_name_(cat(config::kHiddenPrefix, config.name)),
-      serial_(board.enter(*this)),
+      serial_(board.enter(*this, config.name)),
       token_(router.enter(*this)),
       deadline_(loop, [this] { on_deadline(); }) {
     events_ = board_.services().bus.subscribe("plugin.*",

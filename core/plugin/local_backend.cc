@@ -124,7 +124,7 @@ void Declarations::remove(Declared kind, circus_id id) {
 LocalBackend::LocalBackend(Switchboard& board, const std::string& plugin)
     : board_(board),
       plugin_(plugin),
-      serial_(board.enter(*this)),
+      serial_(board.enter(*this, plugin)),
       declarations_(
           board, serial_, plugin,
           {[this](circus_id id, const bus::Event& event) { host_->event(id, event.topic, event.payload); },

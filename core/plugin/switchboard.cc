@@ -27,8 +27,8 @@ Result<Json> command_answer(circus_status status, const std::string& json) {
     return Error{reason_of(status, json), errno_of_status(status)};
 }
 
-Switchboard::Serial Switchboard::enter(HookTarget& target) {
-    targets_[++last_] = &target;
+Switchboard::Serial Switchboard::enter(HookTarget& target, std::string name) {
+    targets_[++last_] = {&target, std::move(name)};
     return last_;
 }
 
@@ -44,7 +44,8 @@ void Switchboard::call(Serial plugin, const std::string& command, const std::str
         id = ++last_reply_;
         replies_[id] = {plugin, std::move(reply)};
     }
-    calls_.push_back({id, command, properties});
+    const auto from = targets_.find(plugin);
+    calls_.push_back({id, from == targets_.end() ? std::string() : from->second.name, command, properties});
 }
 
 void Switchboard::answer(std::uint64_t reply, const Result<Json>& result) {
@@ -64,7 +65,7 @@ void Switchboard::answer(std::uint64_t reply, const Result<Json>& result) {
 supervise::HookFn Switchboard::hook_of(Serial plugin, circus_id hook) {
     return [this, plugin, hook](const supervise::HookCall& call, supervise::HookAnswered answered) {
         const auto at = targets_.find(plugin);
-        if (at != targets_.end()) return at->second->ask(hook, call, std::move(answered));
+        if (at != targets_.end()) return at->second.plugin->ask(hook, call, std::move(answered));
         later([answered = std::move(answered)] {
             answered({HookVerdict::Error, "the plugin that registered this hook has stopped"});
         });
@@ -75,7 +76,7 @@ bool Switchboard::flush() {
     const bool busy = !is_idle();
     for (const auto& task : std::exchange(later_, {})) task();
     for (const Call& call : std::exchange(calls_, {}))
-        controller_->call(call.command, Json::parse(call.properties),
+        controller_->call(call.plugin, call.command, Json::parse(call.properties),
                           [this, reply = call.reply](const Result<Json>& result) { answer(reply, result); });
     return busy;
 }

@@ -54,7 +54,7 @@ class Switchboard {
     void attach(control::Controller& controller) { controller_ = &controller; }
     Services& services() { return services_; }
     control::CommandRegistry& registry() { return controller_->registry(); }
-    Serial enter(HookTarget& target);
+    Serial enter(HookTarget& target, std::string name);  // as the configuration has it
     void leave(Serial plugin);  // its replies are dropped; calls that wait are made all the same
 
     void call(Serial plugin, const std::string& command, const std::string& properties, Backend::Reply reply);
@@ -69,7 +69,7 @@ class Switchboard {
   private:
     struct Call {
         std::uint64_t reply;
-        std::string command, properties;
+        std::string plugin, command, properties;
     };
     struct Waiting {
         Serial plugin;
@@ -79,7 +79,11 @@ class Switchboard {
 
     Services services_;
     control::Controller* controller_ = nullptr;
-    std::map<Serial, HookTarget*> targets_;
+    struct Target {
+        HookTarget* plugin = nullptr;
+        std::string name;
+    };
+    std::map<Serial, Target> targets_;
     Serial last_ = 0;
     std::deque<Call> calls_;
     std::map<std::uint64_t, Waiting> replies_;

@@ -119,6 +119,13 @@ Result<Address> address_of(int fd) {
     return address;
 }
 
+Result<Address> far_address_of(int fd) {
+    Address address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0)
+        return sys_error("asking for a peer's address", errno);
+    return address;
+}
+
 Result<std::uint32_t> inode_of(int fd) {
     struct stat found {};
     if (::fstat(fd, &found) != 0) return sys_error("asking for a socket's inode", errno);
@@ -132,6 +139,30 @@ inet_diag_req_v2 internet_request(const Address& address, unsigned states) {
     request.idiag_states = states;
     request.id.idiag_sport = address.port();
     return request;
+}
+
+// An end of a connection for a request: address and port, in network order. An IPv4 address that is written
+// as an IPv6 one is found by the kernel only as what it is.
+struct End {
+    int family = AF_INET;
+    std::array<__be32, 4> host{};
+    in_port_t port = 0;
+};
+
+End end_of(const Address& address) {
+    End end{.family = address.family(), .port = address.port()};
+    if (end.family == AF_INET) {
+        end.host[0] = reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr.s_addr;
+        return end;
+    }
+    const in6_addr& host = reinterpret_cast<const sockaddr_in6&>(address.storage).sin6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&host)) {
+        end.family = AF_INET;
+        std::memcpy(end.host.data(), &host.s6_addr[12], sizeof end.host[0]);
+    } else {
+        std::memcpy(end.host.data(), &host, sizeof host);
+    }
+    return end;
 }
 
 using Inode = std::function<void(std::uint32_t)>;
@@ -243,6 +274,35 @@ Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
     });
     if (!asked) return asked.error();
     return drops;
+}
+
+Result<uid_t> owner_of_far_end(int connection) {
+    const auto near = address_of(connection);
+    if (!near) return near.error();
+    const auto far = far_address_of(connection);
+    if (!far) return far.error();
+    const End client = end_of(*far);
+    const End server = end_of(*near);
+    inet_diag_req_v2 request{};
+    request.sdiag_family = static_cast<std::uint8_t>(client.family);
+    request.sdiag_protocol = IPPROTO_TCP;
+    request.idiag_states = bit(TCP_ESTABLISHED);
+    request.id.idiag_sport = client.port;
+    request.id.idiag_dport = server.port;
+    std::copy(client.host.begin(), client.host.end(), request.id.idiag_src);
+    std::copy(server.host.begin(), server.host.end(), request.id.idiag_dst);
+    request.id.idiag_cookie[0] = request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    std::optional<uid_t> owner;
+    const Status asked = ask(request, 0, [&](const nlmsghdr& answer) {
+        const auto* found = fixed_part<inet_diag_msg>(answer);
+        // A socket that nobody holds any more is shown as root's, and has no inode; the kernel writes its
+        // owner first, so that one with an inode had its owner still.
+        if (found && found->idiag_state == TCP_ESTABLISHED && found->idiag_inode != 0)
+            owner = found->idiag_uid;
+    });
+    if (!asked && asked.error().code != ENOENT) return asked.error();
+    if (!owner) return Error{"no process of this machine holds the other end"};
+    return *owner;
 }
 
 }  // namespace circus::sys

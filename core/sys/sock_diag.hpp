@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/result.hpp"
@@ -30,5 +31,9 @@ Result<std::set<std::uint32_t>> accepted_inodes(int listener);
 
 // Connections that these listeners of TCP could not take (sk_drops), since each was made.
 Result<std::uint64_t> dropped(const std::vector<int>& listeners);
+
+// Whose socket is at the other end of an established TCP connection within this machine. An error: none of
+// this machine's is, or it has been closed.
+Result<uid_t> owner_of_far_end(int connection);
 
 }  // namespace circus::sys

@@ -39,7 +39,7 @@ CORE = {
     "keeper": Layer({"base": {"clock", "unique_fd"}, "sys": ALL}),
     "model": Layer(["base"], system=set()),
     "loop": Layer({"base": ALL, "sys": ALL, "keeper": {"wire", "plan", "spawn_request"}}, ["uv", "zmq"]),
-    "config": Layer({"base": ALL, "model": {"hook"}, "sys": {"identity", "protocol", "signals"}}, ["toml++", "nlohmann"]),
+    "config": Layer({"base": ALL, "model": {"hook", "role"}, "sys": {"identity", "protocol", "signals"}}, ["toml++", "nlohmann"]),
     "convert": Layer({"base": ALL, "config": {"verdict"}}, ["nlohmann"], {"glob.h"}),
     "bus": Layer(["base", "loop"], ["nlohmann"]),
     "stream": Layer(["base", "sys", "loop"], ["zlib"]),

@@ -11,6 +11,7 @@ namespace {
 struct ControlTest : testing::Test, supervise::FakeStack {
     std::unique_ptr<Controller> controller;
     std::vector<Json> answers;
+    Caller caller{model::Role::Admin, "root", {}};
 
     void serve() {
         boot_running();
@@ -18,8 +19,8 @@ struct ControlTest : testing::Test, supervise::FakeStack {
     }
     // `text`: the message without its id. Settles, as the end of the turn does.
     void send(const std::string& text) {
-        controller->handle(text,
-                           [this](const std::string& answer) { answers.push_back(Json::parse(answer)); });
+        controller->handle(
+            text, [this](const std::string& answer) { answers.push_back(Json::parse(answer)); }, caller);
         arbiter->settle();
     }
     // The only answer since the last call, without `time` and `id`; null: none.

@@ -183,7 +183,8 @@ TEST_F(ServerTest, TheSocketIsGoneWhenTheServerHasFinished) {
 
 TEST_F(ServerTest, ALiveEndpointIsNotTaken) {
     ASSERT_TRUE(open());
-    auto second = Server::make(loop, zmq, endpoint());
+    loop::ZmqContext another;
+    auto second = Server::make(loop, another, endpoint());
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().text, "cannot bind " + endpoint() + ": another circusd answers there");
     EXPECT_EQ(second.error().code, EADDRINUSE);

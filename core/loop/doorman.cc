@@ -1,0 +1,88 @@
+#include "loop/doorman.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include <zmq.h>
+
+#include "base/text.hpp"
+
+namespace circus::loop {
+
+namespace {
+
+constexpr const char* kQuestions = "inproc://zeromq.zap.01";
+constexpr const char* kConnections = "inproc://connections";
+
+// Frames of a question: who asks, nothing, version, number, domain, address, identity, mechanism, what that
+// brings.
+constexpr std::size_t kNumber = 3, kAddress = 5, kMechanism = 7;
+
+ZmqPump::Options unlimited() {
+    ZmqPump::Options options;
+    // ZMQ's own thread waits where such a queue is full.
+    options.send_queue = options.receive_queue = 0;
+    options.linger = Milliseconds(0);
+    return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Doorman>> Doorman::make(Loop& loop, ZmqContext& context) {
+    std::unique_ptr<Doorman> doorman(new Doorman(loop, context));
+    auto questions =
+        ZmqPump::make(loop, context, ZmqPump::Kind::Router, unlimited(),
+                      [self = doorman.get()](Frames&& frames) { self->on_request(std::move(frames)); });
+    if (!questions) return questions.error();
+    if (const Status bound = questions->bind(kQuestions); !bound) return bound.error();
+    doorman->questions_.emplace(std::move(*questions));
+    return doorman;
+}
+
+Status Doorman::watch(ZmqPump& pump) {
+    if (const Status told = pump.tell_connections(kConnections); !told) return told;
+    auto connections = ZmqPump::make(loop_, context_, ZmqPump::Kind::Pair, unlimited(),
+                                     [this](Frames&& frames) { on_connection(frames); });
+    if (!connections) return connections.error();
+    if (const Status connected = connections->connect(kConnections); !connected) return connected;
+    connections_.emplace(std::move(*connections));
+    return Ok{};
+}
+
+// Everybody who waits in a handshake has been told of before, and who has left since is told of by the second
+// look: ZMQ says so before it closes a descriptor.
+void Doorman::look() {
+    if (!connections_) return;
+    connections_->take_all();
+    const Visits::Ticket seen = visits_.now();
+    connections_->take_all();
+    visits_.confirm(seen);
+}
+
+void Doorman::on_request(Frames&& frames) {
+    if (frames.size() <= kMechanism) return;
+    look();
+    // Who has no address has no descriptor with its messages either, and could invent one.
+    const bool enters = !frames[kAddress].empty() && frames[kMechanism] == "NULL";
+    questions_->send({std::move(frames[0]), "", "1.0", std::move(frames[kNumber]), enters ? "200" : "400",
+                      enters ? "OK" : "not known", enters ? std::to_string(visits_.now()) : "", ""});
+}
+
+void Doorman::on_connection(const Frames& frames) {
+    std::uint16_t event = 0;
+    std::int32_t fd = -1;
+    if (frames.empty() || frames[0].size() < sizeof event + sizeof fd) return;
+    std::memcpy(&event, frames[0].data(), sizeof event);
+    std::memcpy(&fd, frames[0].data() + sizeof event, sizeof fd);
+    if (event == ZMQ_EVENT_ACCEPTED) visits_.came(fd, sys::peer_of(fd));
+    if (event == ZMQ_EVENT_DISCONNECTED) visits_.left(fd);
+}
+
+const sys::Peer* Doorman::who(const ZmqPump::Origin& origin) const {
+    const auto ticket = parse_int(origin.ticket);
+    if (origin.fd < 0 || !ticket || *ticket < 0) return nullptr;
+    return visits_.find(origin.fd, static_cast<Visits::Ticket>(*ticket));
+}
+
+}  // namespace circus::loop
