@@ -279,13 +279,16 @@ class ArbiterProcess {
     }
 
     Status open_endpoints(const config::CircusConfig& circus) {
-        auto pub = loop::ZmqPump::make(loop_, zmq_, loop::ZmqPump::Kind::Pub, {}, {});
+        loop::ZmqPump::Options events;
+        events.curve_secret = circus.curve_secret_key;
+        if (!events.curve_secret.empty()) events.zap_domain = "events";
+        auto pub = loop::ZmqPump::make(loop_, zmq_, loop::ZmqPump::Kind::Pub, events, {});
         if (!pub) return pub.error();
         publisher_.emplace(std::move(*pub));
         auto server = control::Server::make(
             loop_, zmq_, circus.endpoint,
             circus.endpoint_owner ? std::optional(circus.endpoint_owner->uid) : std::nullopt,
-            !circus.allow_users.empty(), holds_.take(kControl, circus.endpoint));
+            !circus.allow_users.empty(), circus.curve_secret_key, holds_.take(kControl, circus.endpoint));
         if (!server) return server.error();
         server_ = std::move(*server);
         holds_.hold(*link_, kControl, circus.endpoint, server_->take_listener());
@@ -319,8 +322,9 @@ class ArbiterProcess {
 
     Status be_the_only_one(const config::CircusConfig& circus) {
         guard_.emplace(loop_, *keeper_, hello_->instance);
-        const auto outcome = guard_->take(circus.endpoint, circus.endpoint_owner.has_value(),
-                                          [this] { return early_stop_ || keeper_->is_gone(); });
+        const auto outcome =
+            guard_->take(circus.endpoint, circus.endpoint_owner || !circus.allow_users.empty(),
+                         [this] { return early_stop_ || keeper_->is_gone(); });
         if (!outcome) return outcome.error();
         if (*outcome == InstanceGuard::Outcome::Ours) return Ok{};
         is_unwanted_ = early_stop_;

@@ -30,6 +30,13 @@ struct AllowedUser {
     model::Role role = model::Role::Admin;
     bool operator==(const AllowedUser&) const = default;
 };
+// One who may come over a network: a line of the file that curve_keys names.
+struct CurveClient {
+    std::string name;
+    std::string key;  // the public one, Z85
+    model::Role role = model::Role::None;
+    bool operator==(const CurveClient&) const = default;
+};
 struct GroupRef {
     std::string written;
     gid_t gid = 0;
@@ -214,8 +221,12 @@ struct CircusConfig {
     std::string log_format = "text";
     std::optional<UserRef> endpoint_owner;
     std::vector<AllowedUser> allow_users;
-    bool debug = false;              // what goes into streams goes to the daemon's stdout too
-    std::string multicast_endpoint;  // empty: no discovery; else multicast.hpp reads it
+    std::string curve_secret;                // the daemon's key file, absolute after load(); empty: no CURVE
+    std::string curve_keys;                  // the file of those who are let in, absolute after load()
+    std::string curve_secret_key;            // what the first holds
+    std::vector<CurveClient> curve_clients;  // and the second
+    bool debug = false;                      // what goes into streams goes to the daemon's stdout too
+    std::string multicast_endpoint;          // empty: no discovery; else multicast.hpp reads it
     double warmup_delay = 0;
     double stop_timeout = 60;
     double arbiter_timeout = 10;

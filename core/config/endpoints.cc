@@ -1,5 +1,8 @@
 #include "config/endpoints.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "base/text.hpp"
 
 namespace circus::config {
@@ -47,6 +50,16 @@ std::optional<std::string> endpoint_problem(std::string_view endpoint) {
     return std::nullopt;
 }
 
+bool is_local(std::string_view endpoint) {
+    if (!endpoint.starts_with(kTcp)) return true;
+    const std::string_view address = endpoint.substr(kTcp.size());
+    const std::string_view host = address.substr(0, address.rfind(':'));
+    if (host == "lo" || host == "localhost" || host == "[::1]" || host == "::1") return true;
+    in_addr number{};
+    return ::inet_pton(AF_INET, std::string(host).c_str(), &number) == 1 &&
+           (ntohl(number.s_addr) >> 24U) == IN_LOOPBACKNET;
+}
+
 void fill_endpoints(CircusConfig& config, bool as_root, uid_t uid,
                     const std::vector<std::string>& environment) {
     if (config.endpoint.empty()) {
@@ -56,8 +69,14 @@ void fill_endpoints(CircusConfig& config, bool as_root, uid_t uid,
                                              : cat(kIpc, "/tmp/circus-", uid, "/endpoint");
     }
     if (endpoint_problem(config.endpoint)) return;
+    const bool was_given = !config.stats_endpoint.empty();
     if (config.pubsub_endpoint.empty()) config.pubsub_endpoint = beside(config.endpoint, "pubsub", 1);
     if (config.stats_endpoint.empty()) config.stats_endpoint = beside(config.endpoint, "stats", 2);
+    // Figures do not leave the machine by themselves.
+    if (!is_local(config.stats_endpoint) && !is_local(config.endpoint) && !was_given)
+        config.stats_endpoint =
+            cat("tcp://127.0.0.1",
+                std::string_view(config.stats_endpoint).substr(config.stats_endpoint.rfind(':')));
 }
 
 }  // namespace circus::config

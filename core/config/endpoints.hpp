@@ -13,6 +13,9 @@ namespace circus::config {
 
 inline constexpr size_t kLongestUnixPath = 107;  // of sockaddr_un, less the NUL
 
+// Whether nobody but this machine reaches it: every ipc endpoint, and tcp ones of a loopback address.
+bool is_local(std::string_view endpoint);
+
 // What is wrong with an endpoint; nullopt: nothing.
 std::optional<std::string> endpoint_problem(std::string_view endpoint);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "config/curve_files.hpp"
 #include "config/endpoints.hpp"
 #include "config/offered_classes.hpp"
 
@@ -184,10 +185,55 @@ void Loader::read_circus() {
     const Entry* section = sources_.document.find("circus");
     if (!section || !section->is_table) section = &nothing;
     static const Vocabulary<CircusConfig> kVocabulary{
-        [](std::string_view name) { return find_row(circus_rows(), name); }, names_of(circus_rows()),
-        unavailable_circus_options()};
+        [](std::string_view name) { return find_row(circus_rows(), name); }, names_of(circus_rows()), {}};
     const Failed failed = read_options(out_.config.circus, *section, "circus", kVocabulary);
     check_endpoints(*section, failed);
+    check_reach(*section, failed);
+    read_curve(*section, failed);
+}
+
+// Who comes from another machine is known by his key or not at all.
+void Loader::check_reach(const Entry& section, const Failed& failed) {
+    const auto& circus = out_.config.circus;
+    const auto is_open = [](const std::string& endpoint) {
+        return !endpoint_problem(endpoint) && !is_local(endpoint);
+    };
+    if (is_open(circus.stats_endpoint))
+        report_in(bad_value("stats_endpoint",
+                            "can be reached from other machines, and whoever does is not known; write an "
+                            "ipc:// endpoint, or one of loopback such as tcp://127.0.0.1:5557"),
+                  section, "circus", failed);
+    if (!circus.curve_secret.empty()) return;
+    for (const auto& [name, endpoint] :
+         {std::pair("endpoint", circus.endpoint), std::pair("pubsub_endpoint", circus.pubsub_endpoint)})
+        if (section.find(name) && is_open(endpoint))
+            report_in(bad_value(name,
+                                "can be reached from other machines, which takes CURVE: give curve_secret "
+                                "and curve_keys, or an ipc:// endpoint, or one of loopback such as "
+                                "tcp://127.0.0.1:5555 (docs/security.md)"),
+                      section, "circus", failed);
+}
+
+void Loader::read_curve(const Entry& section, const Failed& failed) {
+    auto& circus = out_.config.circus;
+    if (circus.curve_secret.empty() != circus.curve_keys.empty()) {
+        const auto* given = circus.curve_secret.empty() ? "curve_keys" : "curve_secret";
+        const auto* missing = circus.curve_secret.empty() ? "curve_secret" : "curve_keys";
+        report_in(bad_value(given, cat("needs ", missing, " beside it")), section, "circus", failed);
+    }
+    if (circus.curve_secret.empty() || circus.curve_keys.empty()) return;
+    circus.curve_secret = beside_main_file(circus.curve_secret);
+    circus.curve_keys = beside_main_file(circus.curve_keys);
+    auto keys = read_keys(circus.curve_secret);
+    if (keys)
+        circus.curve_secret_key = std::move(keys->secret_key);
+    else
+        report_in(bad_value("curve_secret", keys.error().text), section, "circus", failed);
+    auto clients = read_clients(circus.curve_keys);
+    if (clients)
+        circus.curve_clients = std::move(*clients);
+    else
+        report_in(bad_value("curve_keys", clients.error().text), section, "circus", failed);
 }
 
 void Loader::check_endpoints(const Entry& section, const Failed& failed) {

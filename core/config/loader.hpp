@@ -56,6 +56,8 @@ class Loader {
 
     void read_circus();
     void check_endpoints(const Entry& section, const Failed& failed);
+    void check_reach(const Entry& section, const Failed& failed);
+    void read_curve(const Entry& section, const Failed& failed);
     void read_socket(const Entry& section, const std::string& name);
     void check_unix_socket(SocketConfig& socket, const Entry& section, const std::string& name,
                            const Failed& failed);

@@ -20,6 +20,19 @@ void each_member(MaybeConst<UserRef> auto& c, auto&& visit) {
     visit("uid", uid);
 }
 
+void each_member(MaybeConst<AllowedUser> auto& c, auto&& visit) {
+    auto& [user, role] = c;
+    visit("user", user);
+    visit("role", role);
+}
+
+void each_member(MaybeConst<CurveClient> auto& c, auto&& visit) {
+    auto& [name, key, role] = c;
+    visit("name", name);
+    visit("key", key);
+    visit("role", role);
+}
+
 void each_member(MaybeConst<GroupRef> auto& c, auto&& visit) {
     auto& [written, gid] = c;
     visit("written", written);
@@ -170,8 +183,9 @@ void each_member(MaybeConst<SocketConfig> auto& c, auto&& visit) {
 
 void each_member(MaybeConst<CircusConfig> auto& c, auto&& visit) {
     auto& [endpoint, pubsub_endpoint, stats_endpoint, check_delay, umask, pidfile, loglevel, logoutput,
-           log_format, endpoint_owner, debug, multicast_endpoint, warmup_delay, stop_timeout, arbiter_timeout,
-           statsd, httpd, httpd_host, httpd_port, plugin_path] = c;
+           log_format, endpoint_owner, allow_users, curve_secret, curve_keys, curve_secret_key, curve_clients,
+           debug, multicast_endpoint, warmup_delay, stop_timeout, arbiter_timeout, statsd, httpd, httpd_host,
+           httpd_port, plugin_path] = c;
     visit("endpoint", endpoint);
     visit("pubsub_endpoint", pubsub_endpoint);
     visit("stats_endpoint", stats_endpoint);
@@ -182,6 +196,11 @@ void each_member(MaybeConst<CircusConfig> auto& c, auto&& visit) {
     visit("logoutput", logoutput);
     visit("log_format", log_format);
     visit("endpoint_owner", endpoint_owner);
+    visit("allow_users", allow_users);
+    visit("curve_secret", curve_secret);
+    visit("curve_keys", curve_keys);
+    visit("curve_secret_key", curve_secret_key);
+    visit("curve_clients", curve_clients);
     visit("debug", debug);
     visit("multicast_endpoint", multicast_endpoint);
     visit("warmup_delay", warmup_delay);

@@ -108,6 +108,37 @@ Json allowed_users_to_json(const std::vector<AllowedUser>& users) {
     return list;
 }
 
+// What the files hold is part of the option: it is read with the configuration.
+Row<C> curve_secret_row() {
+    auto row =
+        text_row("curve_secret", &C::curve_secret, Effect::Restart,
+                 "the file of the daemon's own key, mode 0600, made by `circusctl keygen`: tcp endpoints "
+                 "then want CURVE, and may be reached from other machines: docs/security.md");
+    row.same = [](const C& a, const C& b) {
+        return a.curve_secret == b.curve_secret && a.curve_secret_key == b.curve_secret_key;
+    };
+    row.copy = [](C& to, const C& from) {
+        to.curve_secret = from.curve_secret;
+        to.curve_secret_key = from.curve_secret_key;
+    };
+    return row;
+}
+
+Row<C> curve_keys_row() {
+    auto row =
+        text_row("curve_keys", &C::curve_keys, Effect::Live,
+                 "the file of the keys that are let in over CURVE, a line each: ROLE NAME KEY, where the "
+                 "role is read, operate or admin; reloadconfig reads it again");
+    row.same = [](const C& a, const C& b) {
+        return a.curve_keys == b.curve_keys && a.curve_clients == b.curve_clients;
+    };
+    row.copy = [](C& to, const C& from) {
+        to.curve_keys = from.curve_keys;
+        to.curve_clients = from.curve_clients;
+    };
+    return row;
+}
+
 // Live: reloadconfig puts it into force. Restart: circusd has to be started again.
 std::vector<Row<C>> make_circus_rows() {
     using enum Effect;
@@ -123,6 +154,8 @@ std::vector<Row<C>> make_circus_rows() {
             "number, each with a role behind a colon: read, operate or admin; without one admin, which "
             "is all that the daemon may do itself: docs/security.md",
             read_allowed_users, allowed_users_to_json),
+        curve_secret_row(),
+        curve_keys_row(),
         text_row("stats_endpoint", &C::stats_endpoint, Restart, "figures; without it: beside endpoint"),
         number_row("check_delay", &C::check_delay, 0.01, Live,
                    "seconds; period of the safety pass, cap of the back-off"),
@@ -178,11 +211,6 @@ const std::vector<Row<CircusConfig>>& circus_rows() {
 
 const std::vector<std::string_view>& unavailable_socket_options() {
     static const std::vector<std::string_view> names{"steering"};
-    return names;
-}
-
-const std::vector<std::string_view>& unavailable_circus_options() {
-    static const std::vector<std::string_view> names{"arbiter_timeout", "curve_secret", "curve_keys"};
     return names;
 }
 

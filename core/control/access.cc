@@ -54,6 +54,12 @@ Caller caller_of(const sys::Peer* peer, const config::CircusConfig& circus, uid_
     return {role_of_user(*peer->uid, circus, daemon), std::move(name), {}};
 }
 
+Caller caller_of_key(const std::string& key, const config::CircusConfig& circus) {
+    for (const config::CurveClient& client : circus.curve_clients)
+        if (client.key == key) return {client.role, cat("key ", client.name), {}};
+    return {Role::None, "somebody", "the key is not in curve_keys any more"};
+}
+
 Caller caller_of_plugin(std::string_view plugin) {
     return {Role::Admin, cat("plugin ", plugin), {}};
 }

@@ -31,6 +31,8 @@ model::Role role_of_user(uid_t uid, const config::CircusConfig& circus, uid_t da
 
 // Of a connection. Null: which one it was is not known.
 Caller caller_of(const sys::Peer* peer, const config::CircusConfig& circus, uid_t daemon);
+// Of a key of CURVE.
+Caller caller_of_key(const std::string& key, const config::CircusConfig& circus);
 // circusd's own plugins may do what they like: they are part of it.
 Caller caller_of_plugin(std::string_view plugin);
 

@@ -7,10 +7,12 @@
 #include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "config/curve_files.hpp"
 #include "control/answer_fields.hpp"
 #include "control/client.hpp"
 #include "control/default_endpoint.hpp"
@@ -25,7 +27,10 @@ constexpr Milliseconds kQuick{500};
 
 // What can be seen from here of why nobody answered.
 std::string reason_of_silence(const std::string& endpoint) {
-    if (!endpoint.starts_with(kIpc)) return "Either no circusd listens there, or it needs longer than that.";
+    if (!endpoint.starts_with(kIpc))
+        return "Either no circusd listens there, or it wants a key (CURVE) that --curve does not give, or it "
+               "needs longer "
+               "than that.";
     const std::string path = endpoint.substr(kIpc.size());
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0) {
@@ -41,14 +46,14 @@ std::string reason_of_silence(const std::string& endpoint) {
 // together.
 class Quick {
   public:
-    explicit Quick(std::string endpoint) : endpoint_(std::move(endpoint)) {}
+    Quick(std::string endpoint, MaybeKeys keys) : endpoint_(std::move(endpoint)), keys_(std::move(keys)) {}
 
     Json operator()(const std::string& given, const std::string& command, const Json& properties) {
         const std::string endpoint = given.empty() ? endpoint_ : given;
         const TimePoint now = Monotonic::now();
         if (!deadline_) deadline_ = now + kQuick;
         if (now >= *deadline_ || nobody_is_there(endpoint)) return {};
-        auto client = Client::connect(endpoint);
+        auto client = Client::connect(endpoint, keys_);
         if (!client) return {};
         const auto text = client->call(command, properties, *deadline_ - now);
         if (!text) return {};
@@ -58,6 +63,7 @@ class Quick {
 
   private:
     std::string endpoint_;
+    MaybeKeys keys_;
     std::optional<TimePoint> deadline_;
 };
 
@@ -67,6 +73,21 @@ std::string endpoint_of(const Invocation& invocation) {
     if (!invocation.endpoint.empty()) return invocation.endpoint;
     const char* given = std::getenv("CIRCUSCTL_ENDPOINT");
     return given && *given ? std::string(given) : default_endpoint();
+}
+
+Result<MaybeKeys> keys_of(const Invocation& invocation) {
+    const char* given = std::getenv("CIRCUSCTL_CURVE");
+    const std::string file = !invocation.curve.empty() ? invocation.curve : given ? given : "";
+    if (file.empty()) return MaybeKeys();
+    auto keys = config::read_keys(file);
+    if (!keys) return keys.error();
+    for (const auto& [word, key] :
+         {std::pair("public", keys->public_key), std::pair("server", keys->server_key)})
+        if (key.empty())
+            return Error{cat(file, " has no line \"", std::string_view(word),
+                             " KEY\"; `circusctl keygen FILE "
+                             "--server KEY` makes a client's file")};
+    return MaybeKeys(ClientKeys{keys->public_key, keys->secret_key, keys->server_key});
 }
 
 bool nobody_is_there(const std::string& endpoint) {
@@ -88,7 +109,8 @@ int complain_of(const Error& error, const std::string& endpoint, double timeout)
 }
 
 Ask quick_ask(const Invocation& own) {
-    return Quick(endpoint_of(own));
+    const auto keys = keys_of(own);
+    return Quick(endpoint_of(own), keys ? *keys : MaybeKeys());
 }
 
 }  // namespace circus::control

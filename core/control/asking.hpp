@@ -5,12 +5,15 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "control/client.hpp"
 #include "control/command_line.hpp"
 #include "control/completion.hpp"
 
 namespace circus::control {
 
 std::string endpoint_of(const Invocation& invocation);
+// Of --curve or CIRCUSCTL_CURVE; none: neither is given. An error says what is wrong with the file.
+Result<MaybeKeys> keys_of(const Invocation& invocation);
 // An ipc endpoint without its file: nobody will answer there, unless a daemon is just about to start.
 bool nobody_is_there(const std::string& endpoint);
 // Of a call that got no answer. Says why, as far as it can be seen from here; the exit code.

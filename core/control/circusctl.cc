@@ -14,6 +14,7 @@
 #include "control/completion_script.hpp"
 #include "control/convert_command.hpp"
 #include "control/interrupt.hpp"
+#include "control/keygen.hpp"
 #include "control/listen.hpp"
 #include "control/logs_command.hpp"
 #include "control/new_plugin.hpp"
@@ -72,7 +73,9 @@ class Daemon {
         : invocation_(invocation), endpoint_(endpoint_of(invocation)) {}
 
     Result<std::string> call(const std::string& command, const Json& properties) {
-        auto client = Client::connect(endpoint_);
+        const auto keys = keys_of(invocation_);
+        if (!keys) return keys.error();
+        auto client = Client::connect(endpoint_, *keys);
         if (!client) return client.error();
         return client->call(command, properties, from_seconds(invocation_.timeout));
     }
@@ -91,8 +94,10 @@ int listen(const Invocation& invocation, const Json& properties) {
     Daemon daemon(invocation);
     std::vector<std::string> topics;
     for (const auto& topic : field(properties, "topics")) topics.push_back(str(topic));
-    if (publishes(daemon.endpoint(), from_seconds(invocation.timeout)))
-        return print_events(daemon.endpoint(), topics);
+    const auto keys = keys_of(invocation);
+    if (!keys) return daemon.complain_of(keys.error());
+    if (publishes(daemon.endpoint(), from_seconds(invocation.timeout), *keys))
+        return print_events(daemon.endpoint(), topics, *keys);
     const auto text = daemon.call("globaloptions", Json::object());
     if (!text) return daemon.complain_of(text.error());
     const Json answer = Json::parse(*text, nullptr, false);
@@ -101,14 +106,16 @@ int listen(const Invocation& invocation, const Json& properties) {
     if (!where.is_string())
         return complain(cat("circusctl: circusd at ", daemon.endpoint(), " has no pubsub_endpoint"),
                         Exit::Failed);
-    return print_events(reachable(where.get<std::string>(), daemon.endpoint()), topics);
+    return print_events(reachable(where.get<std::string>(), daemon.endpoint()), topics, *keys);
 }
 
 // Its usual ends, Ctrl-C and a reader that has gone, are no errors.
 int follow(const Invocation& invocation, const Json& properties, const Renderer& render) {
     const InterruptGuard guard;
     Daemon daemon(invocation);
-    auto client = Client::connect(daemon.endpoint());
+    const auto keys = keys_of(invocation);
+    if (!keys) return daemon.complain_of(keys.error());
+    auto client = Client::connect(daemon.endpoint(), *keys);
     if (!client) return complain(cat("circusctl: ", client.error().text), Exit::Failed);
     const auto text = follow_logs(
         *client, properties, from_seconds(invocation.timeout), [&](const auto& answer, long long skipped) {
@@ -134,6 +141,7 @@ int call(const Invocation& invocation) {
     const auto properties = properties_of(invocation);
     if (!properties) return complain(properties.error());
     if (command.name == "convert") return run_convert(*properties);
+    if (command.name == "keygen") return run_keygen(*properties);
     if (command.name == "plugin new") return run_new_plugin(*properties);
     if (command.name == "completion") return print_completion(*properties);
     if (command.name == "listen") return listen(invocation, *properties);

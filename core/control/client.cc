@@ -24,6 +24,13 @@ Error failure(const std::string& act, const zmq::error_t& error) {
     return {cat(act, ": ", std::string_view(error.what())), error.num()};
 }
 
+void use(zmq::socket_t& socket, const std::string& endpoint, const MaybeKeys& keys) {
+    if (!keys || !endpoint.starts_with("tcp:")) return;
+    socket.set(zmq::sockopt::curve_serverkey, keys->server_key);
+    socket.set(zmq::sockopt::curve_publickey, keys->public_key);
+    socket.set(zmq::sockopt::curve_secretkey, keys->secret_key);
+}
+
 // All frames of the next message; none: there is none yet.
 std::vector<std::string> receive(zmq::socket_t& socket) {
     std::vector<std::string> frames;
@@ -64,12 +71,13 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
-Result<Client> Client::connect(const std::string& endpoint) {
+Result<Client> Client::connect(const std::string& endpoint, const MaybeKeys& keys) {
     try {
         auto state = std::make_unique<State>();
         state->socket.set(zmq::sockopt::linger, 0);
         state->socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
         state->socket.set(zmq::sockopt::ipv6, true);
+        use(state->socket, endpoint, keys);
         state->socket.connect(endpoint);
         return Client(std::move(state));
     } catch (const zmq::error_t& error) {
@@ -115,7 +123,8 @@ Subscriber::Subscriber(Subscriber&&) noexcept = default;
 Subscriber& Subscriber::operator=(Subscriber&&) noexcept = default;
 Subscriber::~Subscriber() = default;
 
-Result<Subscriber> Subscriber::connect(const std::string& endpoint, const std::vector<std::string>& topics) {
+Result<Subscriber> Subscriber::connect(const std::string& endpoint, const std::vector<std::string>& topics,
+                                       const MaybeKeys& keys) {
     try {
         auto state = std::make_unique<State>();
         state->socket.set(zmq::sockopt::linger, 0);
@@ -124,6 +133,7 @@ Result<Subscriber> Subscriber::connect(const std::string& endpoint, const std::v
         state->socket.set(zmq::sockopt::rcvhwm, kEventsKept);
         for (const auto& topic : topics) state->socket.set(zmq::sockopt::subscribe, topic);
         if (topics.empty()) state->socket.set(zmq::sockopt::subscribe, "");
+        use(state->socket, endpoint, keys);
         state->socket.connect(endpoint);
         return Subscriber(std::move(state));
     } catch (const zmq::error_t& error) {

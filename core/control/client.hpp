@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,16 @@
 
 namespace circus::control {
 
+// Of a tcp endpoint that wants CURVE, each as Z85.
+struct ClientKeys {
+    std::string public_key, secret_key, server_key;
+};
+using MaybeKeys = std::optional<ClientKeys>;
+
 class Client {
   public:
     // Connecting happens behind the scenes: a daemon that is about to start is waited for by call().
-    static Result<Client> connect(const std::string& endpoint);
+    static Result<Client> connect(const std::string& endpoint, const MaybeKeys& keys = {});
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
     ~Client();
@@ -34,7 +41,8 @@ class Client {
 class Subscriber {
   public:
     // Empty `topics`: everything.
-    static Result<Subscriber> connect(const std::string& endpoint, const std::vector<std::string>& topics);
+    static Result<Subscriber> connect(const std::string& endpoint, const std::vector<std::string>& topics,
+                                      const MaybeKeys& keys = {});
     Subscriber(Subscriber&&) noexcept;
     Subscriber& operator=(Subscriber&&) noexcept;
     ~Subscriber();

@@ -179,6 +179,8 @@ class Parser {
         for_ssh_ = name == "ssh" || name == "ssh_keyfile";
         if (name == "endpoint")
             out_.endpoint = std::move(value);
+        else if (name == "curve")
+            out_.curve = std::move(value);
         else if (name == "ssh")
             out_.ssh = std::move(value);
         else if (name == "ssh_keyfile")
@@ -302,6 +304,9 @@ std::span<const Switch> own_switches() {
         Switch{.name = "endpoint",
                .doc = "where circusd listens; without it: $CIRCUSCTL_ENDPOINT, or the default",
                .value = "ENDPOINT"},
+        Switch{.name = "curve",
+               .doc = "the key file for a tcp endpoint that wants CURVE; without it: $CIRCUSCTL_CURVE",
+               .value = "FILE"},
         Switch{.name = "timeout", .doc = "seconds to wait for the answer; without it: 5", .value = "SECONDS"},
         Switch{.name = "json", .doc = "print the answer as it came, on one line"},
         Switch{.name = "prettify", .doc = "print the answer as it came, indented"},

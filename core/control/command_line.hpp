@@ -27,6 +27,7 @@ struct Invocation {
     // Offered: a command that is not in the table; perhaps a plugin of the daemon has it.
     enum class What { Nothing, Call, Offered, Help, Version } what = What::Nothing;
     std::string endpoint;   // empty: not given
+    std::string curve;      // the key file; empty: not given
     double timeout = 5;     // seconds
     bool json = false;      // the answer as it came
     bool prettify = false;  // the answer, indented

@@ -511,6 +511,17 @@ const std::vector<Command>& own_table() {
          .properties = {},
          .arguments = {{"command", Kind::Text, false}},
          .render = render_ok},
+        {.name = "keygen",
+         .summary = "make a key for CURVE",
+         .help = "Writes a fresh pair of CURVE keys to FILE, which must not exist, with mode 0600, and "
+                 "prints what "
+                 "belongs into the configuration. Without --server it is for the daemon (curve_secret), with "
+                 "it for "
+                 "a client (circusctl --curve FILE).",
+         .properties = {},
+         .arguments = {{"file", Kind::Text, true, "the file to make"}},
+         .switches = {{.name = "server", .doc = "the daemon's public key", .value = "KEY"}},
+         .render = render_ok},
         {.name = "plugin new",
          .summary = "begin a plugin of one's own",
          .help =

@@ -59,6 +59,7 @@ constexpr std::array kMeanings{
     Meaning{"file", Names::File},
     Meaning{"output", Names::File},
     Meaning{"ssh_keyfile", Names::File},
+    Meaning{"curve", Names::File},
     Meaning{"shell", Names::Choice, "bash zsh fish"},
     Meaning{"match", Names::Choice, "glob regex simple"},
     Meaning{"lang", Names::Choice, "c cpp rust"},

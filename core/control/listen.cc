@@ -22,9 +22,9 @@ std::string reachable(const std::string& events, const std::string& control) {
     return events;
 }
 
-int print_events(const std::string& endpoint, const std::vector<std::string>& topics) {
+int print_events(const std::string& endpoint, const std::vector<std::string>& topics, const MaybeKeys& keys) {
     ::signal(SIGPIPE, SIG_IGN);  // a write that fails says the same
-    auto events = Subscriber::connect(endpoint, topics);
+    auto events = Subscriber::connect(endpoint, topics, keys);
     if (!events) return complain(cat("circusctl: ", events.error().text), Exit::Failed);
     while (true) {
         const auto event = events->next(STDOUT_FILENO);

@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "control/client.hpp"
 
 namespace circus::control {
 
 // Where the events of the daemon at `control` are from here: a wildcard address is good for binding, and then
 // it is the control endpoint's host that is asked.
 std::string reachable(const std::string& events, const std::string& control);
-int print_events(const std::string& endpoint, const std::vector<std::string>& topics);  // the exit code
+int print_events(const std::string& endpoint, const std::vector<std::string>& topics,
+                 const MaybeKeys& keys = {});  // the exit code
 
 }  // namespace circus::control

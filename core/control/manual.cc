@@ -152,8 +152,10 @@ std::string property_text(const Property& property) {
     std::vector<std::string> facts;
     if (const auto type = type_name(property.type); !type.empty()) facts.emplace_back(type);
     if (property.required) facts.emplace_back("required");
-    if (property.role != model::Role::None) facts.push_back(cat("takes ", model::name_of(property.role)));
-    return facts.empty() ? code(property.name) : cat(code(property.name), " (", join(facts, ", "), ")");
+    std::string text = code(property.name);
+    if (!facts.empty()) text += cat(" (", join(facts, ", "), ")");
+    if (property.role != model::Role::None) text += cat(" for the role ", model::name_of(property.role));
+    return text;
 }
 
 std::string message_text(const Command& command) {

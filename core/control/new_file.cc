@@ -10,8 +10,8 @@
 
 namespace circus::control {
 
-Status write_new_file(const std::string& path, std::string_view text) {
-    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+Status write_new_file(const std::string& path, std::string_view text, mode_t mode) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file && errno == EEXIST)
         return Error{cat(path, ": exists already; name another file, or remove it")};
     if (!file) return sys_error(cat(path, ": cannot be written"), errno);

@@ -19,7 +19,7 @@ constexpr int kVerdicts = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED
 
 }  // namespace
 
-bool publishes(const std::string& endpoint, Duration patience) {
+bool publishes(const std::string& endpoint, Duration patience, const MaybeKeys& keys) {
     try {
         zmq::context_t context{1};
         zmq::socket_t subscriber{context, zmq::socket_type::sub};
@@ -31,6 +31,11 @@ bool publishes(const std::string& endpoint, Duration patience) {
         events.set(zmq::sockopt::rcvtimeo,
                    static_cast<int>(std::chrono::ceil<Milliseconds>(patience).count()));
         events.connect(kEvents);
+        if (keys && endpoint.starts_with("tcp:")) {
+            subscriber.set(zmq::sockopt::curve_serverkey, keys->server_key);
+            subscriber.set(zmq::sockopt::curve_publickey, keys->public_key);
+            subscriber.set(zmq::sockopt::curve_secretkey, keys->secret_key);
+        }
         subscriber.connect(endpoint);
         zmq::message_t message;
         std::uint16_t event = 0;

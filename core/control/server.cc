@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "control/controller.hpp"
 #include "control/endpoint.hpp"
 
@@ -25,13 +26,18 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext& context,
                                              const std::string& endpoint, std::optional<uid_t> owner,
-                                             bool open_to_all, UniqueFd listener) {
+                                             bool open_to_all, const std::string& curve_secret,
+                                             UniqueFd listener) {
     std::unique_ptr<Server> server(new Server);
-    auto doorman = loop::Doorman::make(loop, context);
+    auto doorman = loop::Doorman::make(
+        loop, context, [self = server.get()](const std::string& key, const std::string& address) {
+            return self->is_known(key, address);
+        });
     if (!doorman) return doorman.error();
     server->doorman_ = std::move(*doorman);
     loop::ZmqPump::Options options;
     options.zap_domain = "control";
+    options.curve_secret = curve_secret;
     options.send_queue = kQueuedAnswers;
     options.hold_bytes = kHeldAnswers;
     auto pump = loop::ZmqPump::make(
@@ -77,16 +83,33 @@ void Server::finish() {
     for (const auto& endpoint : bound_) remove_endpoint(endpoint);
 }
 
+Caller Server::caller() const {
+    const loop::Doorman::Sender sender = doorman_->who(pump_->origin());
+    const config::CircusConfig& circus = arbiter_->config();
+    return sender.key.empty() ? caller_of(sender.peer, circus, ::geteuid())
+                              : caller_of_key(sender.key, circus);
+}
+
+// Who comes before there is an arbiter comes again.
+bool Server::is_known(const std::string& key, const std::string& address) {
+    if (arbiter_ && caller_of_key(key, arbiter_->config()).role != model::Role::None) return true;
+    const Caller stranger{model::Role::None, cat("somebody, ", address), {}};
+    const std::string line =
+        strangers_.line(stranger, "CURVE", cat("no line of curve_keys has the key ", key), Monotonic::now());
+    if (!line.empty()) log::warning(line);
+    return false;
+}
+
 void Server::receive(loop::Frames&& frames) {
     if (!controller_ || frames.size() != 2) return;
-    const Caller caller = caller_of(doorman_->who(pump_->origin()), arbiter_->config(), ::geteuid());
+    const Caller asks = caller();
     const std::string client = std::move(frames[0]);
     const std::uint64_t request = receiving_ = ++requests_;
     answered_ = false;
     const auto owed = owed_.find(client);
     const bool is_answered = controller_->handle(
         frames[1], [this, client, request](std::string text) { answer(client, request, std::move(text)); },
-        caller, owed == owed_.end() || owed->second < kMostOwed);
+        asks, owed == owed_.end() || owed->second < kMostOwed);
     receiving_ = 0;
     if (is_answered && !answered_) ++owed_[client];
     go_on();

@@ -19,6 +19,8 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "control/access.hpp"
+#include "control/audit.hpp"
 #include "loop/doorman.hpp"
 #include "loop/turn_hooks.hpp"
 #include "loop/zmq_pump.hpp"
@@ -34,10 +36,12 @@ class Controller;
 class Server {
   public:
     // An error names the endpoint and says whether another circusd has it. `owner` and `open_to_all`:
-    // endpoint.hpp. `listener`: what another process has listened with there until now; empty: there is none.
+    // endpoint.hpp. `curve_secret`: ZmqPump::Options. `listener`: what another process has listened with
+    // there until now; empty: there is none.
     static Result<std::unique_ptr<Server>> make(loop::Loop& loop, loop::ZmqContext& context,
                                                 const std::string& endpoint, std::optional<uid_t> owner = {},
-                                                bool open_to_all = false, UniqueFd listener = {});
+                                                bool open_to_all = false,
+                                                const std::string& curve_secret = {}, UniqueFd listener = {});
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
@@ -60,6 +64,8 @@ class Server {
 
   private:
     Server();
+    Caller caller() const;  // of the message that is being received
+    bool is_known(const std::string& key, const std::string& address);
     void receive(loop::Frames&& frames);
     void answer(const std::string& client, std::uint64_t request, std::string text);
     void work();
@@ -69,6 +75,7 @@ class Server {
     std::vector<std::string> bound_;  // as asked for
     const supervise::Arbiter* arbiter_ = nullptr;
     std::unique_ptr<Controller> controller_;
+    RefusalLog strangers_;                     // whose keys nobody knows
     std::map<std::string, std::size_t> owed_;  // answers that clients wait for, by their identities
     std::uint64_t requests_ = 0;
     std::uint64_t receiving_ = 0;         // the request inside receive(); 0: none

@@ -17,7 +17,11 @@ constexpr const char* kConnections = "inproc://connections";
 
 // Frames of a question: who asks, nothing, version, number, domain, address, identity, mechanism, what that
 // brings.
-constexpr std::size_t kNumber = 3, kAddress = 5, kMechanism = 7;
+constexpr std::size_t kNumber = 3, kAddress = 5, kMechanism = 7, kKey = 8;
+
+// The ticket of a key, which a number never begins with.
+constexpr char kKeyMark = 'k';
+constexpr std::size_t kKeyBytes = 32, kKeyText = 40;
 
 ZmqPump::Options unlimited() {
     ZmqPump::Options options;
@@ -29,8 +33,8 @@ ZmqPump::Options unlimited() {
 
 }  // namespace
 
-Result<std::unique_ptr<Doorman>> Doorman::make(Loop& loop, ZmqContext& context) {
-    std::unique_ptr<Doorman> doorman(new Doorman(loop, context));
+Result<std::unique_ptr<Doorman>> Doorman::make(Loop& loop, ZmqContext& context, Knows knows) {
+    std::unique_ptr<Doorman> doorman(new Doorman(loop, context, std::move(knows)));
     auto questions =
         ZmqPump::make(loop, context, ZmqPump::Kind::Router, unlimited(),
                       [self = doorman.get()](Frames&& frames) { self->on_request(std::move(frames)); });
@@ -60,13 +64,28 @@ void Doorman::look() {
     visits_.confirm(seen);
 }
 
+// Empty: he is not let in.
+std::string Doorman::ticket_for(const Frames& question) {
+    // Who has no address has no descriptor with its messages either, and could invent one.
+    if (question[kAddress].empty()) return {};
+    if (question[kMechanism] == "NULL") {
+        look();
+        return std::to_string(visits_.now());
+    }
+    if (question[kMechanism] != "CURVE" || question.size() <= kKey || question[kKey].size() != kKeyBytes)
+        return {};
+    char key[kKeyText + 1];
+    if (!zmq_z85_encode(key, reinterpret_cast<const std::uint8_t*>(question[kKey].data()), kKeyBytes))
+        return {};
+    return knows_(key, question[kAddress]) ? kKeyMark + std::string(key) : std::string();
+}
+
 void Doorman::on_request(Frames&& frames) {
     if (frames.size() <= kMechanism) return;
-    look();
-    // Who has no address has no descriptor with its messages either, and could invent one.
-    const bool enters = !frames[kAddress].empty() && frames[kMechanism] == "NULL";
+    const std::string ticket = ticket_for(frames);
+    const bool enters = !ticket.empty();
     questions_->send({std::move(frames[0]), "", "1.0", std::move(frames[kNumber]), enters ? "200" : "400",
-                      enters ? "OK" : "not known", enters ? std::to_string(visits_.now()) : "", ""});
+                      enters ? "OK" : "not known", ticket, ""});
 }
 
 void Doorman::on_connection(const Frames& frames) {
@@ -79,10 +98,11 @@ void Doorman::on_connection(const Frames& frames) {
     if (event == ZMQ_EVENT_DISCONNECTED) visits_.left(fd);
 }
 
-const sys::Peer* Doorman::who(const ZmqPump::Origin& origin) const {
+Doorman::Sender Doorman::who(const ZmqPump::Origin& origin) const {
+    if (origin.ticket.starts_with(kKeyMark)) return {nullptr, origin.ticket.substr(1)};
     const auto ticket = parse_int(origin.ticket);
-    if (origin.fd < 0 || !ticket || *ticket < 0) return nullptr;
-    return visits_.find(origin.fd, static_cast<Visits::Ticket>(*ticket));
+    if (origin.fd < 0 || !ticket || *ticket < 0) return {};
+    return {visits_.find(origin.fd, static_cast<Visits::Ticket>(*ticket)), {}};
 }
 
 }  // namespace circus::loop

@@ -6,13 +6,15 @@
 // looked at every connection there is, and gets a ticket; ticket and descriptor together name it
 // (visits.hpp). The sockets that it lets in are watched from before their first bind().
 //
-// It lets everybody in: what somebody may do is decided for each message, by who it is. With an empty answer
-// from who() nothing is known of a message's sender, and it must be treated so.
+// Over CURVE a client is its public key, and one that nobody knows is not let in. All others are: what
+// somebody may do is decided for each message, by who it is.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/result.hpp"
 #include "loop/loop.hpp"
@@ -24,24 +26,33 @@ namespace circus::loop {
 
 class Doorman {
   public:
+    // Whether a CURVE key (Z85) may come in, from that address.
+    using Knows = std::function<bool(const std::string& key, const std::string& address)>;
     // An error: this context has one already.
-    static Result<std::unique_ptr<Doorman>> make(Loop& loop, ZmqContext& context);
+    static Result<std::unique_ptr<Doorman>> make(Loop& loop, ZmqContext& context, Knows knows);
     Doorman(const Doorman&) = delete;
     Doorman& operator=(const Doorman&) = delete;
 
     // The one socket whose messages who() is asked about: made with a zap_domain, and not bound yet.
     Status watch(ZmqPump& pump);
-    // Null: it is not known. Until the next turn of the loop.
-    const sys::Peer* who(const ZmqPump::Origin& origin) const;
+    // Neither: it is not known, and must be treated so.
+    struct Sender {
+        const sys::Peer* peer = nullptr;  // until the next turn of the loop
+        std::string key;                  // of CURVE, Z85
+    };
+    Sender who(const ZmqPump::Origin& origin) const;
 
   private:
-    Doorman(Loop& loop, ZmqContext& context) : loop_(loop), context_(context) {}
+    Doorman(Loop& loop, ZmqContext& context, Knows knows)
+        : loop_(loop), context_(context), knows_(std::move(knows)) {}
+    std::string ticket_for(const Frames& question);
     void on_request(Frames&& frames);
     void on_connection(const Frames& frames);
     void look();
 
     Loop& loop_;
     ZmqContext& context_;
+    const Knows knows_;
     Visits visits_;
     std::optional<ZmqPump> questions_;    // ZAP's
     std::optional<ZmqPump> connections_;  // that come and go

@@ -87,6 +87,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
     UniqueFd listener;  // of the last bind()
     Origin origin;
     bool wants_origin = false;
+    std::string curve_secret;
     bool in_turn = false;
     bool closed = false;
 };
@@ -237,6 +238,7 @@ Result<ZmqPump> ZmqPump::make(Loop& loop, ZmqContext& context, Kind kind, const 
         const int fd = socket.get(zmq::sockopt::fd);
         auto state = std::make_shared<State>(loop, std::move(socket), std::move(receive), options.hold_bytes);
         state->wants_origin = !options.zap_domain.empty();
+        state->curve_secret = options.curve_secret;
         auto poll = Poll::make(loop, fd, [s = state.get()](unsigned) { s->turn(); });
         if (!poll) return poll.error();
         state->poll.emplace(std::move(*poll));
@@ -251,6 +253,12 @@ Status ZmqPump::bind(const std::string& endpoint) {
     // ZMQ does not tell which descriptor it listens on: it is the one that was not there before.
     const std::vector<int> before = sys::listening_descriptors();
     try {
+        // What is set holds for the endpoints that are bound from then on.
+        if (!state_->curve_secret.empty()) {
+            const bool over_network = endpoint.starts_with("tcp:");
+            state_->socket.set(zmq::sockopt::curve_server, over_network);
+            if (over_network) state_->socket.set(zmq::sockopt::curve_secretkey, state_->curve_secret);
+        }
         state_->socket.bind(endpoint);
     } catch (const zmq::error_t& error) {
         return zmq_failure(cat("cannot bind ", endpoint), error);

@@ -53,6 +53,7 @@ class ZmqPump {
         std::int64_t max_message = 16LL * 1024 * 1024;  // bytes of a frame; a peer that sends more is cut off
         Milliseconds linger{100};                       // how long unsent messages outlive the pump
         std::string zap_domain = {};                    // not empty: Doorman is asked about who connects
+        std::string curve_secret = {};  // Z85; not empty: tcp endpoints that are bound want CURVE, others not
     };
     using Receive = std::function<void(Frames&& frames)>;  // a whole message; ROUTER: identity first
     // Of which connection a message came, as Doorman understands it.

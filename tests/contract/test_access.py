@@ -3,12 +3,15 @@ import json
 import os
 import pathlib
 import re
+import select
 import stat
 import subprocess
 import sys
 import unittest
 
-from harness import CIRCUSCTL, ContractCase, free_port, main, wait_until
+import zmq
+
+from harness import CIRCUSCTL, CIRCUSD, Client, ContractCase, free_port, main, wait_until
 
 WEB = '[watcher.web]\ncmd = "@PROBE@"\nnumprocesses = 1\n'
 FRIEND, STRANGER, READER = 65531, 65532, 65533
@@ -76,8 +79,8 @@ class Held:
 @unittest.skipUnless(os.geteuid() == 0, "needs root to be several users")
 class AccessCase(ContractCase):
     def ask_as(self, uid, endpoint, *requests):
-        run = subprocess.run([sys.executable, "-c", CLIENT, endpoint, str(uid), *requests], capture_output=True, text=True,
-                             timeout=60, check=True, env={"PATH": "/bin"})
+        run = subprocess.run([sys.executable, "-c", CLIENT, endpoint, str(uid), *requests], capture_output=True,
+                             text=True, timeout=60, check=True, env={"PATH": "/bin"})
         return [json.loads(line) for line in run.stdout.splitlines()]
 
     def over_tcp(self, circus=""):
@@ -196,15 +199,136 @@ class IpcTest(AccessCase):
     def test_ARoleIsWhatItSays(self):
         daemon = self.over_ipc(f'allow_users = ["{READER}:read", "{FRIEND}:operate"]\n')
         daemon.wait_active("web", 1)
-        answers = self.ask_as(READER, daemon.endpoint, request("stats"), request("options", name="web"), request("incr", name="web"),
-                              request("gauge", watcher="web", name="x", value=0), request("add", name="x", cmd="/bin/true"))
+        answers = self.ask_as(READER, daemon.endpoint, request("stats"), request("options", name="web"),
+                              request("incr", name="web"), request("gauge", watcher="web", name="x", value=0),
+                              request("add", name="x", cmd="/bin/true"))
         self.assertEqual([each["status"] for each in answers], ["ok", "ok", "error", "error", "error"])
         self.assert_refused(answers[2], "this takes the role operate, and uid")
-        answers = self.ask_as(FRIEND, daemon.endpoint, request("incr", name="web", waiting=True), request("kill", name="web"),
-                              request("set", name="web", options={"cmd": "/bin/sh"}), request("quit"),
+        answers = self.ask_as(FRIEND, daemon.endpoint, request("incr", name="web", waiting=True),
+                              request("kill", name="web"), request("set", name="web", options={"cmd": "/bin/sh"}),
+                              request("quit"),
                               request("options", name="web", secrets=True))
         self.assertEqual([each["status"] for each in answers], ["ok", "ok", "error", "error", "error"])
         self.assert_refused(answers[2], "this takes the role admin, and uid")
+
+
+class CurveTest(ContractCase):
+    """As from another machine: the endpoint is one of all addresses."""
+
+    def keygen(self, file, *arguments):
+        run = subprocess.run([CIRCUSCTL, "keygen", file, *arguments], capture_output=True, text=True, timeout=30,
+                             check=True)
+        self.assertEqual(mode_of(file), 0o600)
+        keys = dict(line.split() for line in pathlib.Path(file).read_text().splitlines() if line[0] != "#")
+        self.assertIn(keys["public"], run.stdout)
+        self.assertNotIn(keys["secret"], run.stdout)
+        return keys
+
+    def start_one(self, clients):
+        port, events = free_port(), free_port()
+        daemon = self.new_daemon(WEB, endpoints=False)
+        daemon.endpoint = f"tcp://127.0.0.1:{port}"
+        daemon.server = self.keygen(f"{daemon.directory}/server.key")
+        daemon.keys = {name: self.keygen(f"{daemon.directory}/{name}.key", "--server", daemon.server["public"])
+                       for name in (*clients, "stranger")}
+        self.list_keys(daemon, clients)
+        daemon.write_config(f'[circus]\nendpoint = "tcp://0.0.0.0:{port}"\npubsub_endpoint = "tcp://0.0.0.0:{events}"\n'
+                            f'curve_secret = "server.key"\ncurve_keys = "clients"\n{WEB}')
+        daemon.launch()
+        return daemon
+
+    def list_keys(self, daemon, clients):
+        lines = [f"{role} {name} {daemon.keys[name]['public']}\n" for name, role in clients.items()]
+        pathlib.Path(daemon.directory, "clients").write_text("# ROLE NAME KEY\n" + "".join(lines))
+
+    def ctl(self, daemon, name, *words, timeout=30):
+        curve = ["--curve", f"{daemon.directory}/{name}.key"] if name else []
+        return subprocess.run([CIRCUSCTL, "--endpoint", daemon.endpoint, "--timeout", str(timeout), *curve, *words],
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def test_AKeyMayWhatItsRoleSaysAndWithoutOneNobodyIsLetIn(self):
+        daemon = self.start_one({"boss": "admin", "deploy": "operate", "nagios": "read"})
+        self.assertEqual(self.ctl(daemon, "nagios", "list").stdout, "web\n")
+        for name, words, code in (("nagios", ("incr", "web"), 3), ("deploy", ("incr", "web", "--waiting"), 0),
+                                  ("deploy", ("rm", "web"), 3), ("boss", ("set", "web", "graceful_timeout", "3"), 0)):
+            with self.subTest(name=name, words=words):
+                run = self.ctl(daemon, name, *words)
+                self.assertEqual(run.returncode, code, run.stderr)
+        daemon.wait_log("audit: key deploy: incr web waiting=true: ok")
+        daemon.wait_log("refused: key nagios: incr web: permission denied: this takes the role operate")
+        # These are not answered at all: they give up after a second of their own.
+        for name in ("stranger", None):
+            self.assertEqual(self.ctl(daemon, name, "list", timeout=1).returncode, 1)
+        daemon.wait_log(f"no line of curve_keys has the key {daemon.keys['stranger']['public']}")
+
+    def test_TheListIsReadAgainByReloadconfigAndHoldsForOpenConnections(self):
+        daemon = self.start_one({"boss": "admin", "deploy": "operate"})
+        held = self.connect(daemon, "deploy")
+        self.assertEqual(held.ask("list")["status"], "ok")
+        self.list_keys(daemon, {"boss": "admin", "stranger": "read"})
+        run = self.ctl(daemon, "boss", "reloadconfig", "--waiting")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        answer = held.ask("list")
+        self.assertEqual((answer["status"], answer["errno"]), ("error", 4))
+        self.assertIn("the key is not in curve_keys any more", answer["reason"])
+        self.assertEqual(self.ctl(daemon, "stranger", "list").stdout, "web\n")
+        # A list that is wrong changes nothing.
+        pathlib.Path(daemon.directory, "clients").write_text("king deploy x\n")
+        run = self.ctl(daemon, "boss", "reloadconfig", "--waiting")
+        self.assertEqual(run.returncode, 3)
+        self.assertIn("clients:1: 'king' is no role: read, operate or admin", run.stderr)
+        self.assertEqual(self.ctl(daemon, "stranger", "list").stdout, "web\n")
+
+    def connect(self, daemon, name):
+        client = Client.__new__(Client)
+        client.socket = daemon.context.socket(zmq.DEALER)
+        client.socket.setsockopt(zmq.LINGER, 0)
+        keys = daemon.keys[name]
+        client.socket.curve_serverkey = daemon.server["public"].encode()
+        client.socket.curve_publickey = keys["public"].encode()
+        client.socket.curve_secretkey = keys["secret"].encode()
+        client.socket.connect(daemon.endpoint)
+        client.count = 0
+        daemon.clients.append(client)
+        return client
+
+    def test_EventsAreForWhoHasAKey(self):
+        daemon = self.start_one({"boss": "admin", "nagios": "read"})
+        self.assertEqual(self.ctl(daemon, "boss", "list").stdout, "web\n")
+        listener = subprocess.Popen([CIRCUSCTL, "--endpoint", daemon.endpoint, "--timeout", "30", "--curve",
+                                     f"{daemon.directory}/nagios.key", "listen", "watcher.web."],
+                                    stdout=subprocess.PIPE, text=True)
+        try:
+            def heard():
+                self.ctl(daemon, "boss", "set", "web", "graceful_timeout", "3")
+                return select.select([listener.stdout], [], [], 0.1)[0]
+            wait_until(heard, what="an event")
+            self.assertTrue(listener.stdout.readline().startswith("watcher.web.updated: "))
+        finally:
+            listener.kill()
+            listener.wait()
+            listener.stdout.close()
+
+    def test_AKeyFileThatOthersMayReadOrThatIsNoneIsRefused(self):
+        for name, mode, text, error in (
+                ("server.key", 0o640, None, "server.key is open to others; chmod 600 it"),
+                ("server.key", 0o600, "secret x\n", "server.key:1: behind secret belongs a key, 40 characters of Z85"),
+                ("server.key", 0o600, "# nothing\n", "server.key has no line \"secret KEY\""),
+                ("clients", 0o666, None, "clients can be written by others; chmod go-w it"),
+                ("clients", 0o644, "read deploy\n", "clients:1: a line is ROLE NAME KEY")):
+            with self.subTest(error):
+                daemon = self.new_daemon(WEB, 'endpoint = "tcp://0.0.0.0:5555"\ncurve_secret = "server.key"\n'
+                                         'curve_keys = "clients"\n', endpoints=False)
+                self.keygen(f"{daemon.directory}/server.key")
+                file = pathlib.Path(daemon.directory, name)
+                pathlib.Path(daemon.directory, "clients").write_text("")
+                if text is not None:
+                    file.write_text(text)
+                file.chmod(mode)
+                run = subprocess.run([CIRCUSD, "--check", daemon.config_path], capture_output=True, text=True,
+                                     timeout=30, check=False)
+                self.assertEqual(run.returncode, 1)
+                self.assertIn(error, run.stderr)
 
 
 class ConfigTest(ContractCase):
@@ -218,6 +342,48 @@ class ConfigTest(ContractCase):
                 self.assertEqual(daemon.wait_end(), 1)
                 self.assertIn(text, daemon.log())
                 self.assertIn("stack.toml:", daemon.log())
+
+
+class FilesTest(AccessCase):
+    """Links that somebody has planted where circusd is to write."""
+
+    def plant(self, daemon, name, owner):
+        victim, path = os.path.join(daemon.directory, "victim"), os.path.join(daemon.directory, name)
+        pathlib.Path(victim).write_text("precious\n")
+        os.symlink(victim, path)
+        os.lchown(path, owner, owner)
+        return lambda: pathlib.Path(victim).read_text()
+
+    def test_AnothersLinkIsNotFollowedByTheLog(self):
+        daemon = self.new_daemon(WEB, 'logoutput = "@DIR@/log"\n')
+        victim = self.plant(daemon, "log", STRANGER)
+        daemon.launch()
+        self.assertEqual(daemon.wait_end(), 1)
+        self.assertIn("Too many levels of symbolic links", daemon.log())
+        self.assertEqual(victim(), "precious\n")
+
+    def test_OnesOwnLinkIs(self):
+        daemon = self.new_daemon(WEB, 'logoutput = "@DIR@/log"\n')
+        victim = self.plant(daemon, "log", 0)
+        daemon.start()
+        wait_until(lambda: "watcher web started" in victim(), what=victim)
+
+    def test_AnothersLinkIsNotFollowedByAStreamNorTheEndpointNorTheFileOfASocket(self):
+        daemon = self.new_daemon(WEB.replace("@PROBE@", "@PROBE@ --print 3:line") +
+                                 'stdout_stream = {class = "FileStream", filename = "@DIR@/out"}\n')
+        victim = self.plant(daemon, "out", STRANGER)
+        daemon.start()
+        daemon.wait_log("Too many levels of symbolic links")
+        self.assertEqual(victim(), "precious\n")
+        for circus, more, name in (("", "", "endpoint"),
+                                   ("", '[socket.s]\npath = "@DIR@/sock"\nreplace = true\n', "sock")):
+            with self.subTest(name):
+                daemon = self.new_daemon(WEB + more, circus)
+                victim = self.plant(daemon, name, STRANGER)
+                daemon.launch()
+                self.assertEqual(daemon.wait_end(), 1)
+                self.assertEqual(victim(), "precious\n")
+                os.unlink(os.path.join(daemon.directory, name))
 
 
 class AuditTest(ContractCase):
@@ -242,7 +408,8 @@ class AuditTest(ContractCase):
 
 
 class SecretsTest(ContractCase):
-    config = WEB.replace("@PROBE@", "@PROBE@ --report @REPORTS@") + 'env = { DB_PASSWORD = "hush", API_KEY = "key", NAME = "web", URL = "redis://u:hush@h/" }\n'
+    config = (WEB.replace("@PROBE@", "@PROBE@ --report @REPORTS@") +
+              'env = { DB_PASSWORD = "hush", API_KEY = "key", NAME = "web", URL = "redis://u:hush@h/" }\n')
     masked = {"DB_PASSWORD": "********", "API_KEY": "********", "NAME": "web", "URL": "********"}
 
     def test_TheyAreShownToWhoAsksForThem(self):
