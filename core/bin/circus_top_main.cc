@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -8,7 +9,7 @@
 
 int main(int argc, char** argv) {
     circus::top::Options options;
-    std::string endpoint;
+    std::string endpoint, curve;
     CLI::App app{
         "circus-top: what runs in a stack and how loaded it is, live, of a circusd or a Circus in Python.\n"
         "Keys: arrows select, s sorts, / filters, t shows processes, + and - change a watcher's count,\n"
@@ -17,6 +18,8 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", std::string("circus-top ") + CIRCUSD_VERSION);
     app.add_option("--endpoint", endpoint,
                    "Where circusd is asked; else $CIRCUSCTL_ENDPOINT, else circusctl's default");
+    app.add_option("--curve", curve,
+                   "The key file for a tcp endpoint that wants CURVE; else $CIRCUSCTL_CURVE");
     app.add_option("--timeout", options.timeout, "Seconds that an answer may take (5)")
         ->check(CLI::Range(0.1, 3600.0));
     app.add_flag("--once", options.once, "Print the table once and exit");
@@ -33,6 +36,13 @@ int main(int argc, char** argv) {
     options.by_processes = !watchers_only;
     circus::control::Invocation invocation;
     invocation.endpoint = endpoint;
+    invocation.curve = curve;
     options.endpoint = circus::control::endpoint_of(invocation);
+    auto keys = circus::control::keys_of(invocation);
+    if (!keys) {
+        std::fprintf(stderr, "circus-top: %s\n", keys.error().text.c_str());
+        return 1;
+    }
+    options.keys = std::move(*keys);
     return circus::top::run_top(options);
 }

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "bin/daemon_log.hpp"
+#include "config/endpoints.hpp"
 #include "config/load.hpp"
 #include "config/log_output.hpp"
 #include "config/multicast.hpp"
@@ -31,6 +33,18 @@ std::optional<uid_t> uid_of(const std::optional<config::UserRef>& user) {
 // Whether others than its owner are to reach the socket of an ipc endpoint.
 bool is_shared(const config::CircusConfig& circus) {
     return !circus.allow_users.empty();
+}
+
+// The sockets of the endpoints have the key that circusd was started with, and `next` does too.
+Status check_curve(const config::CircusConfig& next) {
+    if (!next.curve_secret_key.empty()) return Ok{};
+    for (const auto& [name, endpoint] :
+         {std::pair("endpoint", next.endpoint), std::pair("pubsub_endpoint", next.pubsub_endpoint)})
+        if (!config::is_local(endpoint))
+            return Error{cat(std::string_view(name), " = ", endpoint,
+                             " can be reached from other machines, and the curve_secret for it is in force "
+                             "when circusd is started again")};
+    return Ok{};
 }
 
 mode_t own_umask() {
@@ -91,6 +105,7 @@ Status Settings::stage(const config::CircusConfig& now, const config::CircusConf
 
 Status Settings::stage_endpoints() {
     const auto& [now, next] = std::tie(staged_->now, staged_->next);
+    if (const Status safe = check_curve(next); !safe) return safe;
     const auto owner = uid_of(next.endpoint_owner);
     if (now.endpoint != next.endpoint) {
         if (const Status ours = parts_->guard.add(next.endpoint, owner || is_shared(next)); !ours)

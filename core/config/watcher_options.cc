@@ -231,7 +231,9 @@ std::vector<Row<W>> make_watcher_rows() {
         text_row("working_dir", &W::working_dir, Respawn,
                  "directory of the processes; without it: the daemon's"),
         user_row("uid", &W::uid, Respawn, "user of the processes: a name or a number"),
-        group_row("gid", &W::gid, Respawn, "group of the processes: a name or a number"),
+        group_row("gid", &W::gid, Respawn,
+                  "group of the processes: a name or a number; without it that of uid, which for a number "
+                  "that no database knows has the same number"),
         octal_row("umask", &W::umask, Respawn, "umask of the processes, as an octal string"),
         optional_int_row("nice", &W::nice, {-20, 19}, "niceness of the processes"),
         optional_int_row("oom_score_adj", &W::oom_score_adj, {-1000, 1000},

@@ -27,10 +27,7 @@ constexpr Milliseconds kQuick{500};
 
 // What can be seen from here of why nobody answered.
 std::string reason_of_silence(const std::string& endpoint) {
-    if (!endpoint.starts_with(kIpc))
-        return "Either no circusd listens there, or it wants a key (CURVE) that --curve does not give, or it "
-               "needs longer "
-               "than that.";
+    if (!endpoint.starts_with(kIpc)) return "Either no circusd listens there, or it needs longer than that.";
     const std::string path = endpoint.substr(kIpc.size());
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0) {

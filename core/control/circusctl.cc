@@ -106,7 +106,13 @@ int listen(const Invocation& invocation, const Json& properties) {
     if (!where.is_string())
         return complain(cat("circusctl: circusd at ", daemon.endpoint(), " has no pubsub_endpoint"),
                         Exit::Failed);
-    return print_events(reachable(where.get<std::string>(), daemon.endpoint()), topics, *keys);
+    const std::string events = reachable(where.get<std::string>(), daemon.endpoint());
+    if (is_out_of_reach(events, daemon.endpoint()))
+        return complain(
+            cat("circusctl: the events of circusd at ", daemon.endpoint(), " stay on its machine (", events,
+                "); --ssh HOST listens there, or give it a pubsub_endpoint that can be reached"),
+            Exit::Failed);
+    return print_events(events, topics, *keys);
 }
 
 // Its usual ends, Ctrl-C and a reader that has gone, are no errors.

@@ -9,6 +9,7 @@
 #include <zmq.hpp>
 
 #include "base/text.hpp"
+#include "control/handshake.hpp"
 #include "control/interrupt.hpp"
 
 namespace circus::control {
@@ -24,8 +25,12 @@ Error failure(const std::string& act, const zmq::error_t& error) {
     return {cat(act, ": ", std::string_view(error.what())), error.num()};
 }
 
+bool takes_keys(const std::string& endpoint, const MaybeKeys& keys) {
+    return keys && endpoint.starts_with("tcp:");
+}
+
 void use(zmq::socket_t& socket, const std::string& endpoint, const MaybeKeys& keys) {
-    if (!keys || !endpoint.starts_with("tcp:")) return;
+    if (!takes_keys(endpoint, keys)) return;
     socket.set(zmq::sockopt::curve_serverkey, keys->server_key);
     socket.set(zmq::sockopt::curve_publickey, keys->public_key);
     socket.set(zmq::sockopt::curve_secretkey, keys->secret_key);
@@ -48,11 +53,12 @@ std::vector<std::string> receive(zmq::socket_t& socket) {
 }
 
 // Until the socket has something, Ctrl-C (interrupt.hpp), or whoever reads from `output` has gone: true for
-// the latter. -1: no such descriptor; no limit.
-bool wait(zmq::socket_t& socket, int output, long milliseconds) {
+// the latter. -1: no such descriptor; no limit. `also`: another socket that ends it.
+bool wait(zmq::socket_t& socket, int output, long milliseconds, zmq::socket_t* also = nullptr) {
     std::vector<zmq::pollitem_t> items = {{socket.handle(), 0, ZMQ_POLLIN, 0}};
     if (output >= 0) items.push_back({nullptr, output, ZMQ_POLLERR, 0});
     if (interrupt_fd() >= 0) items.push_back({nullptr, interrupt_fd(), ZMQ_POLLIN, 0});
+    if (also) items.push_back({also->handle(), 0, ZMQ_POLLIN, 0});
     if (zmq_poll(items.data(), static_cast<int>(items.size()), milliseconds) < 0 && zmq_errno() != EINTR)
         throw zmq::error_t();
     return output >= 0 && (items[1].revents & ZMQ_POLLERR) != 0;
@@ -63,8 +69,17 @@ bool wait(zmq::socket_t& socket, int output, long milliseconds) {
 struct Client::State {
     zmq::context_t context{1};
     zmq::socket_t socket{context, zmq::socket_type::dealer};
+    std::optional<Handshake> handshake;
+    std::string endpoint;
     int calls = 0;
+    Error silence() const;
 };
+
+// Why there was no answer in time.
+Error Client::State::silence() const {
+    const std::string suspicion = handshake->suspicion();
+    return suspicion.empty() ? Error{"Timed out.", ETIMEDOUT} : Error{cat(endpoint, ": ", suspicion), EACCES};
+}
 
 Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Client::Client(Client&&) noexcept = default;
@@ -78,6 +93,8 @@ Result<Client> Client::connect(const std::string& endpoint, const MaybeKeys& key
         state->socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
         state->socket.set(zmq::sockopt::ipv6, true);
         use(state->socket, endpoint, keys);
+        state->handshake.emplace(state->context, state->socket, takes_keys(endpoint, keys));
+        state->endpoint = endpoint;
         state->socket.connect(endpoint);
         return Client(std::move(state));
     } catch (const zmq::error_t& error) {
@@ -94,11 +111,15 @@ Result<std::string> Client::call(const std::string& command, const Json& propert
                             zmq::send_flags::none);
         while (true) {
             const auto left = std::chrono::ceil<Milliseconds>(deadline - Monotonic::now());
-            if (left.count() <= 0) return Error{"Timed out.", ETIMEDOUT};
+            if (left.count() <= 0) return state_->silence();
             auto frames = receive(state_->socket);
             if (interrupted()) return Error{"interrupted", EINTR};
-            if (frames.empty())
-                wait(state_->socket, -1, std::min<Milliseconds::rep>(left.count(), kLongestWaitMs));
+            if (frames.empty()) {
+                if (const auto verdict = state_->handshake->verdict())
+                    return Error{cat(state_->endpoint, ": ", verdict->text), verdict->code};
+                wait(state_->socket, -1, std::min<Milliseconds::rep>(left.count(), kLongestWaitMs),
+                     &state_->handshake->socket());
+            }
             if (frames.size() != 1) continue;
             std::string& text = frames.front();
             const Json answer = Json::parse(text, nullptr, false);

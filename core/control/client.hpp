@@ -28,8 +28,8 @@ class Client {
     ~Client();
 
     // The answer's text, byte for byte. An error with the code ETIMEDOUT: none came in time; EBADMSG: it is
-    // not JSON; EINTR: interrupt.hpp. Answers to other requests (a call that timed out before) are passed
-    // over.
+    // not JSON; EACCES: there is none without another key; EINTR: interrupt.hpp. Answers to other requests (a
+    // call that timed out before) are passed over.
     Result<std::string> call(const std::string& command, const Json& properties, Duration timeout);
 
   private:

@@ -83,6 +83,7 @@ const std::vector<Command>& table() {
          .render = render_dstats,
          .table = table_stats},
         {.name = "figures",
+         .role = Role::Read,
          .summary = "show what circusd has counted",
          .help =
              "Shows for each watcher how many processes run, are ready and are wanted, how many were "
@@ -452,6 +453,7 @@ const std::vector<Command>& table() {
          .changes = true,
          .render = render_ok},
         {.name = "upgrade",
+         .role = Role::Admin,
          .summary = "go on with another circusd binary",
          .help =
              "Looks whether BINARY can take over and reads the configuration; then circusd becomes it, with "

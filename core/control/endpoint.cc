@@ -60,13 +60,14 @@ Status check_owner(const std::string& path) {
     const auto is_strange = [](const struct stat& found) {
         return found.st_uid != 0 && found.st_uid != ::geteuid();
     };
-    struct stat found {
-    }, link{};
-    if (::stat(directory.c_str(), &found) != 0 || ::lstat(directory.c_str(), &link) != 0)
-        return sys_error(cat("cannot look at ", directory), errno);
+    struct stat found {};
+    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+        const std::string part = path.substr(0, at);
+        if (::lstat(part.c_str(), &found) == 0 && S_ISLNK(found.st_mode) && is_strange(found))
+            return Error{cat(part, " is a link of another user's"), EPERM};
+    }
+    if (::stat(directory.c_str(), &found) != 0) return sys_error(cat("cannot look at ", directory), errno);
     if (!S_ISDIR(found.st_mode)) return Error{cat(directory, " is not a directory"), ENOTDIR};
-    if (S_ISLNK(link.st_mode) && is_strange(link))
-        return Error{cat(directory, " is a link of another user's"), EPERM};
     if (::geteuid() != 0 && is_strange(found))
         return Error{cat("the directory ", directory, " belongs to another user"), EPERM};
     if ((found.st_mode & S_IWOTH) != 0 && (found.st_mode & S_ISVTX) == 0)

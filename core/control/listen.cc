@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.hpp"
+#include "config/endpoints.hpp"
 #include "control/client.hpp"
 #include "control/interrupt.hpp"
 #include "control/output.hpp"
@@ -20,6 +21,10 @@ std::string reachable(const std::string& events, const std::string& control) {
         return control.substr(0, control.rfind(':')) + events.substr(any.size() - 1);
     }
     return events;
+}
+
+bool is_out_of_reach(const std::string& events, const std::string& control) {
+    return config::is_local(events) && !config::is_local(control);
 }
 
 int print_events(const std::string& endpoint, const std::vector<std::string>& topics, const MaybeKeys& keys) {

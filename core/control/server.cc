@@ -17,6 +17,15 @@ constexpr int kQueuedAnswers = 100;
 constexpr std::size_t kHeldAnswers = 64UL * 1024 * 1024;
 constexpr std::size_t kMostOwed = 5000;  // to one client
 
+// Who had it before may have ended between a change of the file and the one of the configuration.
+Status go_on_with(loop::ZmqPump& pump, const std::string& endpoint, std::optional<uid_t> owner,
+                  bool open_to_all, UniqueFd listener) {
+    if (const Status bound = pump.bind_on(endpoint, std::move(listener)); !bound) return bound;
+    if (const Status owned = own_endpoint(endpoint, owner, open_to_all); !owned)
+        log::warning(owned.error().text);
+    return Ok{};
+}
+
 }  // namespace
 
 Server::Server() = default;
@@ -45,7 +54,7 @@ Result<std::unique_ptr<Server>> Server::make(loop::Loop& loop, loop::ZmqContext&
         [self = server.get()](loop::Frames&& frames) { self->receive(std::move(frames)); });
     if (!pump) return pump.error();
     if (const Status watched = server->doorman_->watch(*pump); !watched) return watched.error();
-    const Status bound = listener ? pump->bind_on(endpoint, std::move(listener))
+    const Status bound = listener ? go_on_with(*pump, endpoint, owner, open_to_all, std::move(listener))
                                   : bind_endpoint(*pump, endpoint, owner, open_to_all);
     if (!bound) return bound.error();
     server->pump_.emplace(std::move(*pump));

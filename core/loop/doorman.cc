@@ -1,5 +1,6 @@
 #include "loop/doorman.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -13,7 +14,12 @@ namespace circus::loop {
 namespace {
 
 constexpr const char* kQuestions = "inproc://zeromq.zap.01";
-constexpr const char* kConnections = "inproc://connections";
+
+// ZMQ lets go of such a name some time after its socket: each has one of its own.
+std::string name_for_connections() {
+    static std::atomic<unsigned> made = 0;
+    return cat("inproc://connections.", ++made);
+}
 
 // Frames of a question: who asks, nothing, version, number, domain, address, identity, mechanism, what that
 // brings.
@@ -44,12 +50,19 @@ Result<std::unique_ptr<Doorman>> Doorman::make(Loop& loop, ZmqContext& context, 
     return doorman;
 }
 
+Doorman::~Doorman() {
+    // At once, for the next one in this context.
+    if (!questions_) return;
+    [[maybe_unused]] const Status unbound = questions_->unbind(kQuestions);
+}
+
 Status Doorman::watch(ZmqPump& pump) {
-    if (const Status told = pump.tell_connections(kConnections); !told) return told;
+    const std::string name = name_for_connections();
+    if (const Status told = pump.tell_connections(name); !told) return told;
     auto connections = ZmqPump::make(loop_, context_, ZmqPump::Kind::Pair, unlimited(),
                                      [this](Frames&& frames) { on_connection(frames); });
     if (!connections) return connections.error();
-    if (const Status connected = connections->connect(kConnections); !connected) return connected;
+    if (const Status connected = connections->connect(name); !connected) return connected;
     connections_.emplace(std::move(*connections));
     return Ok{};
 }

@@ -30,6 +30,7 @@ class Doorman {
     using Knows = std::function<bool(const std::string& key, const std::string& address)>;
     // An error: this context has one already.
     static Result<std::unique_ptr<Doorman>> make(Loop& loop, ZmqContext& context, Knows knows);
+    ~Doorman();
     Doorman(const Doorman&) = delete;
     Doorman& operator=(const Doorman&) = delete;
 

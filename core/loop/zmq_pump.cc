@@ -69,6 +69,7 @@ struct ZmqPump::State : std::enable_shared_from_this<State> {
     void turn();
     Received receive_one(std::size_t& bytes);
     void note_origin(zmq::message_t& part);
+    void demand_curve(const std::string& endpoint);
     bool offer_held();
     void offer_anyway();
     void rearm();
@@ -203,6 +204,14 @@ bool ZmqPump::State::send(const Frames& frames) {
     return sent == Sent::Yes;
 }
 
+// What is set holds for the endpoints that are bound from then on.
+void ZmqPump::State::demand_curve(const std::string& endpoint) {
+    if (curve_secret.empty()) return;
+    const bool over_network = endpoint.starts_with("tcp:");
+    socket.set(zmq::sockopt::curve_server, over_network);
+    if (over_network) socket.set(zmq::sockopt::curve_secretkey, curve_secret);
+}
+
 ZmqPump::ZmqPump(std::shared_ptr<State> state) : state_(std::move(state)) {}
 ZmqPump::ZmqPump(ZmqPump&&) noexcept = default;
 
@@ -253,12 +262,7 @@ Status ZmqPump::bind(const std::string& endpoint) {
     // ZMQ does not tell which descriptor it listens on: it is the one that was not there before.
     const std::vector<int> before = sys::listening_descriptors();
     try {
-        // What is set holds for the endpoints that are bound from then on.
-        if (!state_->curve_secret.empty()) {
-            const bool over_network = endpoint.starts_with("tcp:");
-            state_->socket.set(zmq::sockopt::curve_server, over_network);
-            if (over_network) state_->socket.set(zmq::sockopt::curve_secretkey, state_->curve_secret);
-        }
+        state_->demand_curve(endpoint);
         state_->socket.bind(endpoint);
     } catch (const zmq::error_t& error) {
         return zmq_failure(cat("cannot bind ", endpoint), error);
@@ -272,6 +276,7 @@ Status ZmqPump::bind(const std::string& endpoint) {
 
 Status ZmqPump::bind_on(const std::string& endpoint, UniqueFd listener) {
     try {
+        state_->demand_curve(endpoint);
         state_->socket.set(zmq::sockopt::use_fd, listener.get());
         state_->socket.bind(endpoint);
         state_->socket.set(zmq::sockopt::use_fd, -1);

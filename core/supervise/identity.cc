@@ -16,7 +16,9 @@ Identity identity_of(const config::WatcherConfig& config) {
     if (config.gid && (privileged || config.gid->gid != getegid())) identity.gid = config.gid->gid;
     if (identity.uid && !identity.gid) {
         const auto user = sys::find_user(std::to_string(*identity.uid));
-        identity.gid = user ? user->gid : getegid();
+        // Of a number that nobody knows the group of that number: root's is no group for who is not root.
+        const bool is_known = user && !user->name.empty();
+        identity.gid = is_known ? user->gid : privileged && *identity.uid != 0 ? *identity.uid : getegid();
     }
     if (identity.uid)
         identity.groups = sys::groups_of(*identity.uid, *identity.gid);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/text.hpp"
+#include "sys/proc_net.hpp"
 #include "sys/sock_diag.hpp"
 
 namespace circus::sys {
@@ -45,6 +46,8 @@ Peer peer_of(int fd) {
     Peer peer{.address = numeric(far, length)};
     if (const auto uid = owner_of_far_end(fd))
         peer.uid = *uid;
+    else if (const auto written = owner_of_far_end_by_proc(fd))
+        peer.uid = *written;
     else
         peer.unknown = uid.error().text;
     return peer;

@@ -1,6 +1,6 @@
 // Who is at the other end of an accepted connection, as the kernel knows it: of a unix socket by SO_PEERCRED,
-// of a TCP connection within this machine by the owner of the client's socket (sock_diag(7)). The call waits
-// for nothing.
+// of a TCP connection within this machine by the owner of the client's socket (sock_diag(7), else /proc). The
+// call waits for nothing.
 #pragma once
 
 #include <optional>

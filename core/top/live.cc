@@ -34,7 +34,7 @@ Live::Live(const Options& options, Choice choice, control::Subscriber& stats, st
       choice_(std::move(choice)),
       stats_(stats),
       nothing_(std::move(nothing)),
-      questions_(options.endpoint, from_seconds(options.timeout)),
+      questions_(options.endpoint, options.keys, from_seconds(options.timeout)),
       processes_(options.by_processes) {}
 
 Status Live::run() {

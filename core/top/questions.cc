@@ -16,8 +16,9 @@ namespace {
 constexpr Milliseconds kLongest{1000};  // of one question, so that the end is not waited for
 }
 
-Questions::Questions(std::string endpoint, Duration timeout)
+Questions::Questions(std::string endpoint, control::MaybeKeys keys, Duration timeout)
     : endpoint_(std::move(endpoint)),
+      keys_(std::move(keys)),
       timeout_(std::min<Duration>(timeout, kLongest)),
       ready_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       thread_([this] { run(); }) {}
@@ -66,7 +67,7 @@ void Questions::run() {
 Questions::Answer Questions::answer_to(const Question& question) {
     Answer out{question.what, {}, {}};
     // A connection for each: one that a dead daemon has left would hold what it was asked, and ask it later.
-    auto client = control::Client::connect(endpoint_);
+    auto client = control::Client::connect(endpoint_, keys_);
     if (!client) {
         out.error = client.error().text;
         return out;

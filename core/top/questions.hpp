@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/json.hpp"
 #include "base/unique_fd.hpp"
+#include "control/client.hpp"
 
 namespace circus::top {
 
@@ -24,7 +25,7 @@ class Questions {
         std::string error;  // why there is none, or what the daemon said against it
     };
 
-    Questions(std::string endpoint, Duration timeout);
+    Questions(std::string endpoint, control::MaybeKeys keys, Duration timeout);
     ~Questions();  // waits for the answer that is awaited, a second at the most
     Questions(const Questions&) = delete;
     Questions& operator=(const Questions&) = delete;
@@ -44,6 +45,7 @@ class Questions {
     Answer answer_to(const Question& question);
 
     const std::string endpoint_;
+    const control::MaybeKeys keys_;
     const Duration timeout_;
     UniqueFd ready_;  // an eventfd
     std::mutex mutex_;

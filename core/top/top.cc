@@ -123,13 +123,16 @@ int run_top(const Options& options) {
     if (!by)
         return fail(cat("--sort takes name, cpu, memory, age or processes, not \"", options.sort, "\""), 2);
     const control::InterruptGuard guard;
-    auto client = control::Client::connect(options.endpoint);
+    auto client = control::Client::connect(options.endpoint, options.keys);
     if (!client) return fail(client.error().text);
     const auto known = ask(*client, "globaloptions", Json::object(), options.timeout);
     if (!known) return control::complain_of(known.error(), options.endpoint, options.timeout);
     const Json& endpoint = control::field(control::field(*known, "options"), "stats_endpoint");
     if (!endpoint.is_string()) return fail(cat("circusd at ", options.endpoint, " has no stats_endpoint"));
     const std::string where = control::reachable(endpoint.get<std::string>(), options.endpoint);
+    if (control::is_out_of_reach(where, options.endpoint))
+        return fail(cat("the figures of circusd at ", options.endpoint,
+                        " stay on its machine; ssh -t HOST circus-top shows them there"));
     auto stats = control::Subscriber::connect(where, {"stat."});
     if (!stats) return fail(stats.error().text);
 

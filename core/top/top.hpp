@@ -5,11 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "control/client.hpp"
+
 namespace circus::top {
 
 struct Options {
-    std::string endpoint;  // control
-    double timeout = 5;    // seconds, of --once and of the first question
+    std::string endpoint;     // control
+    control::MaybeKeys keys;  // of a tcp endpoint that wants CURVE
+    double timeout = 5;       // seconds, of --once and of the first question
     bool once = false;
     bool json = false;
     bool by_processes = true;

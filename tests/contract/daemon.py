@@ -12,7 +12,7 @@ import tempfile
 
 import zmq
 
-from process_tree import cmdline, descendants, start_ticks
+from process_tree import cmdline, descendants, is_running, start_ticks
 from waiting import PATIENCE, NotReached, wait_until
 from wire import Client, Events
 
@@ -110,6 +110,12 @@ class Daemon:
                  or "--arbiter" in cmdline(pid)]
         # Between its clone and its exec a worker still has the keeper's command line: the arbiter is the oldest.
         return min(found, key=start_ticks, default=None)
+
+    def kill_arbiter(self):
+        """Returns once it is gone; whether another one answers yet is not known."""
+        old = self.arbiter
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: not is_running(old))
 
     def workers(self):
         """The pids of everything below the daemon that is not the daemon, zombies left out."""

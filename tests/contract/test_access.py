@@ -3,15 +3,13 @@ import json
 import os
 import pathlib
 import re
-import select
+import signal
 import stat
 import subprocess
 import sys
 import unittest
 
-import zmq
-
-from harness import CIRCUSCTL, CIRCUSD, Client, ContractCase, free_port, main, wait_until
+from harness import CIRCUSCTL, CIRCUSD, ContractCase, Daemon, free_port, main, wait_until
 
 WEB = '[watcher.web]\ncmd = "@PROBE@"\nnumprocesses = 1\n'
 FRIEND, STRANGER, READER = 65531, 65532, 65533
@@ -39,16 +37,16 @@ for request in requests:
     print(dealer.recv().decode() if dealer.poll(30000) else '{"status": "nothing"}', flush=True)
 """
 
-# A client that stays: a line of its input is a request, a line of its output the answer.
+# A client that stays: a line of its input is a request, a line of its output the answer, or that there was none.
 HELD = r"""
 import os, sys, zmq
-endpoint, uid = sys.argv[1:]
+endpoint, uid, patience = sys.argv[1:]
 os.setgroups([]); os.setresgid(int(uid), int(uid), int(uid)); os.setresuid(int(uid), int(uid), int(uid))
 dealer = zmq.Context().socket(zmq.DEALER)
 dealer.connect(endpoint)
 for line in sys.stdin:
     dealer.send(line.strip().encode())
-    print(dealer.recv().decode() if dealer.poll(30000) else '{"status": "nothing"}', flush=True)
+    print(dealer.recv().decode() if dealer.poll(int(patience)) else '{"status": "nothing"}', flush=True)
 """
 
 
@@ -61,14 +59,22 @@ def mode_of(path):
 
 
 class Held:
-    def __init__(self, endpoint, uid):
-        self.process = subprocess.Popen([sys.executable, "-c", HELD, endpoint, str(uid)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env={"PATH": "/bin"})
+    def __init__(self, endpoint, uid, patience=30):
+        self.process = subprocess.Popen([sys.executable, "-c", HELD, endpoint, str(uid), str(int(patience * 1000))],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PATH": "/bin"})
 
     def ask(self, command, **properties):
         self.process.stdin.write(request(command, **properties) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def ask_again(self, command, **properties):
+        """What was asked of an arbiter that died has no answer: asks until there is one."""
+        return wait_until(lambda: self.answer(command, **properties), what="an answer")
+
+    def answer(self, command, **properties):
+        answer = self.ask(command, **properties)
+        return None if answer["status"] == "nothing" else answer
 
     def close(self):
         self.process.stdin.close()
@@ -179,7 +185,6 @@ class IpcTest(AccessCase):
         path = os.path.join(daemon.directory, "run/endpoint")
         self.assertEqual((mode_of(path), mode_of(os.path.dirname(path))), (0o600, 0o700))
         daemon.terminate()
-        os.rmdir(os.path.dirname(path))
         daemon = self.over_ipc(f"allow_users = [{FRIEND}]\n")
         path = os.path.join(daemon.directory, "run/endpoint")
         self.assertEqual((mode_of(path), mode_of(os.path.dirname(path))), (0o666, 0o711))
@@ -212,123 +217,40 @@ class IpcTest(AccessCase):
         self.assert_refused(answers[2], "this takes the role admin, and uid")
 
 
-class CurveTest(ContractCase):
-    """As from another machine: the endpoint is one of all addresses."""
+class TakeoverTest(AccessCase):
+    """Whoever was let in, and whoever was not, is the same to the next arbiter."""
 
-    def keygen(self, file, *arguments):
-        run = subprocess.run([CIRCUSCTL, "keygen", file, *arguments], capture_output=True, text=True, timeout=30,
-                             check=True)
-        self.assertEqual(mode_of(file), 0o600)
-        keys = dict(line.split() for line in pathlib.Path(file).read_text().splitlines() if line[0] != "#")
-        self.assertIn(keys["public"], run.stdout)
-        self.assertNotIn(keys["secret"], run.stdout)
-        return keys
-
-    def start_one(self, clients):
-        port, events = free_port(), free_port()
-        daemon = self.new_daemon(WEB, endpoints=False)
-        daemon.endpoint = f"tcp://127.0.0.1:{port}"
-        daemon.server = self.keygen(f"{daemon.directory}/server.key")
-        daemon.keys = {name: self.keygen(f"{daemon.directory}/{name}.key", "--server", daemon.server["public"])
-                       for name in (*clients, "stranger")}
-        self.list_keys(daemon, clients)
-        daemon.write_config(f'[circus]\nendpoint = "tcp://0.0.0.0:{port}"\npubsub_endpoint = "tcp://0.0.0.0:{events}"\n'
-                            f'curve_secret = "server.key"\ncurve_keys = "clients"\n{WEB}')
-        daemon.launch()
-        return daemon
-
-    def list_keys(self, daemon, clients):
-        lines = [f"{role} {name} {daemon.keys[name]['public']}\n" for name, role in clients.items()]
-        pathlib.Path(daemon.directory, "clients").write_text("# ROLE NAME KEY\n" + "".join(lines))
-
-    def ctl(self, daemon, name, *words, timeout=30):
-        curve = ["--curve", f"{daemon.directory}/{name}.key"] if name else []
-        return subprocess.run([CIRCUSCTL, "--endpoint", daemon.endpoint, "--timeout", str(timeout), *curve, *words],
-                              capture_output=True, text=True, timeout=60, check=False)
-
-    def test_AKeyMayWhatItsRoleSaysAndWithoutOneNobodyIsLetIn(self):
-        daemon = self.start_one({"boss": "admin", "deploy": "operate", "nagios": "read"})
-        self.assertEqual(self.ctl(daemon, "nagios", "list").stdout, "web\n")
-        for name, words, code in (("nagios", ("incr", "web"), 3), ("deploy", ("incr", "web", "--waiting"), 0),
-                                  ("deploy", ("rm", "web"), 3), ("boss", ("set", "web", "graceful_timeout", "3"), 0)):
-            with self.subTest(name=name, words=words):
-                run = self.ctl(daemon, name, *words)
-                self.assertEqual(run.returncode, code, run.stderr)
-        daemon.wait_log("audit: key deploy: incr web waiting=true: ok")
-        daemon.wait_log("refused: key nagios: incr web: permission denied: this takes the role operate")
-        # These are not answered at all: they give up after a second of their own.
-        for name in ("stranger", None):
-            self.assertEqual(self.ctl(daemon, name, "list", timeout=1).returncode, 1)
-        daemon.wait_log(f"no line of curve_keys has the key {daemon.keys['stranger']['public']}")
-
-    def test_TheListIsReadAgainByReloadconfigAndHoldsForOpenConnections(self):
-        daemon = self.start_one({"boss": "admin", "deploy": "operate"})
-        held = self.connect(daemon, "deploy")
-        self.assertEqual(held.ask("list")["status"], "ok")
-        self.list_keys(daemon, {"boss": "admin", "stranger": "read"})
-        run = self.ctl(daemon, "boss", "reloadconfig", "--waiting")
-        self.assertEqual(run.returncode, 0, run.stderr)
-        answer = held.ask("list")
-        self.assertEqual((answer["status"], answer["errno"]), ("error", 4))
-        self.assertIn("the key is not in curve_keys any more", answer["reason"])
-        self.assertEqual(self.ctl(daemon, "stranger", "list").stdout, "web\n")
-        # A list that is wrong changes nothing.
-        pathlib.Path(daemon.directory, "clients").write_text("king deploy x\n")
-        run = self.ctl(daemon, "boss", "reloadconfig", "--waiting")
-        self.assertEqual(run.returncode, 3)
-        self.assertIn("clients:1: 'king' is no role: read, operate or admin", run.stderr)
-        self.assertEqual(self.ctl(daemon, "stranger", "list").stdout, "web\n")
-
-    def connect(self, daemon, name):
-        client = Client.__new__(Client)
-        client.socket = daemon.context.socket(zmq.DEALER)
-        client.socket.setsockopt(zmq.LINGER, 0)
-        keys = daemon.keys[name]
-        client.socket.curve_serverkey = daemon.server["public"].encode()
-        client.socket.curve_publickey = keys["public"].encode()
-        client.socket.curve_secretkey = keys["secret"].encode()
-        client.socket.connect(daemon.endpoint)
-        client.count = 0
-        daemon.clients.append(client)
-        return client
-
-    def test_EventsAreForWhoHasAKey(self):
-        daemon = self.start_one({"boss": "admin", "nagios": "read"})
-        self.assertEqual(self.ctl(daemon, "boss", "list").stdout, "web\n")
-        listener = subprocess.Popen([CIRCUSCTL, "--endpoint", daemon.endpoint, "--timeout", "30", "--curve",
-                                     f"{daemon.directory}/nagios.key", "listen", "watcher.web."],
-                                    stdout=subprocess.PIPE, text=True)
+    def check(self, daemon):
+        pids = daemon.wait_active("web", 1)
+        friend, stranger = (Held(daemon.endpoint, uid, patience=1) for uid in (FRIEND, STRANGER))
         try:
-            def heard():
-                self.ctl(daemon, "boss", "set", "web", "graceful_timeout", "3")
-                return select.select([listener.stdout], [], [], 0.1)[0]
-            wait_until(heard, what="an event")
-            self.assertTrue(listener.stdout.readline().startswith("watcher.web.updated: "))
+            self.assertEqual(friend.ask_again("list")["status"], "ok")
+            self.assert_refused(stranger.ask_again("list"))
+            for _ in range(2):
+                daemon.kill_arbiter()
+                self.assertEqual(friend.ask_again("list")["status"], "ok")
+                self.assert_refused(stranger.ask_again("list"))
+                self.assert_refused(self.ask_as(STRANGER, daemon.endpoint, request("stop", name="web"))[0])
+                answers = self.ask_as(FRIEND, daemon.endpoint, request("list", name="web"), request("quit"))
+                self.assertEqual(answers[0]["pids"], pids)
+                self.assert_refused(answers[1], "this takes the role admin, and uid")
+                self.assertEqual(self.ask_as(0, daemon.endpoint, request("list", name="web"))[0]["pids"], pids)
         finally:
-            listener.kill()
-            listener.wait()
-            listener.stdout.close()
+            friend.close()
+            stranger.close()
 
-    def test_AKeyFileThatOthersMayReadOrThatIsNoneIsRefused(self):
-        for name, mode, text, error in (
-                ("server.key", 0o640, None, "server.key is open to others; chmod 600 it"),
-                ("server.key", 0o600, "secret x\n", "server.key:1: behind secret belongs a key, 40 characters of Z85"),
-                ("server.key", 0o600, "# nothing\n", "server.key has no line \"secret KEY\""),
-                ("clients", 0o666, None, "clients can be written by others; chmod go-w it"),
-                ("clients", 0o644, "read deploy\n", "clients:1: a line is ROLE NAME KEY")):
-            with self.subTest(error):
-                daemon = self.new_daemon(WEB, 'endpoint = "tcp://0.0.0.0:5555"\ncurve_secret = "server.key"\n'
-                                         'curve_keys = "clients"\n', endpoints=False)
-                self.keygen(f"{daemon.directory}/server.key")
-                file = pathlib.Path(daemon.directory, name)
-                pathlib.Path(daemon.directory, "clients").write_text("")
-                if text is not None:
-                    file.write_text(text)
-                file.chmod(mode)
-                run = subprocess.run([CIRCUSD, "--check", daemon.config_path], capture_output=True, text=True,
-                                     timeout=30, check=False)
-                self.assertEqual(run.returncode, 1)
-                self.assertIn(error, run.stderr)
+    def test_OverTcp(self):
+        self.check(self.over_tcp(f'allow_users = ["{FRIEND}:operate"]\n'))
+
+    def test_OverIpcWhoseFileStaysWhatItWas(self):
+        daemon = self.over_ipc(f'allow_users = ["{FRIEND}:operate"]\n')
+        path = os.path.join(daemon.directory, "run/endpoint")
+        self.check(daemon)
+        self.assertEqual((mode_of(path), mode_of(os.path.dirname(path))), (0o666, 0o711))
+        text = pathlib.Path(daemon.config_path).read_text()
+        daemon.write_config(text.replace("allow_users", "#"))
+        self.assertEqual(self.ask_as(0, daemon.endpoint, request("reloadconfig", waiting=True))[0]["status"], "ok")
+        self.assertEqual(mode_of(path), 0o600)
 
 
 class ConfigTest(ContractCase):
@@ -384,6 +306,107 @@ class FilesTest(AccessCase):
                 self.assertEqual(daemon.wait_end(), 1)
                 self.assertEqual(victim(), "precious\n")
                 os.unlink(os.path.join(daemon.directory, name))
+
+
+# As whoever starts circusd may leave it: signals ignored and held back, descriptors that are inherited.
+SPOILED = r"""
+import os, signal, sys
+for signo in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM):
+    signal.signal(signo, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGTERM})
+for fd in (7, 57):
+    os.dup2(os.open("/etc/passwd", os.O_RDONLY), fd, inheritable=True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+# Says what came of each way back.
+REGAINS = r"""
+import os, time
+for way in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setresuid(-1, 0, -1), lambda: os.setgid(0),
+            lambda: os.setgroups([0]), lambda: os.chroot("/")):
+    try:
+        way()
+        print("done", flush=True)
+    except PermissionError:
+        print("refused", flush=True)
+while True:
+    time.sleep(1)
+"""
+
+
+class SpoiledDaemon(Daemon):
+    def launch(self, *arguments, output=None):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SPOILED, CIRCUSD, "--config", self.config_path, *arguments],
+                cwd=self.working_dir, env=dict(self.environment, SECRET="s"), stdin=subprocess.DEVNULL,
+                stdout=output or log, stderr=subprocess.STDOUT, start_new_session=True)
+        return self
+
+
+@unittest.skipUnless(os.geteuid() == 0, "changing ids needs root")
+class WorkerTest(ContractCase):
+    """What a worker is given, whoever started circusd, by the first arbiter and by the next."""
+
+    CONFIG = """
+[socket.one]
+port = 0
+
+[socket.two]
+port = 0
+
+[watcher.web]
+cmd = "@PROBE@ --report @REPORTS@"
+use_sockets = true
+args = "-- $(circus.sockets.two)"
+uid = 65531
+gid = 65532
+no_new_privs = true
+env = { A = "b" }
+"""
+
+    def test_ItIsWhatItsWatcherDeclaresAndNothingElse(self):
+        daemon = SpoiledDaemon(self.CONFIG)
+        self.started.append(daemon)
+        daemon.start()
+        pid = daemon.wait_active("web", 1)[0]
+        self.check(daemon, pid)
+        daemon.kill_arbiter()
+        os.kill(pid, signal.SIGKILL)
+        client = daemon.client = daemon.new_client()
+
+        def replaced():
+            client.send(request("list", name="web"))
+            pids = client.receive()["pids"] if client.socket.poll(1000) else []
+            return pids if pids and pids != [pid] else None
+        self.check(daemon, wait_until(replaced, what=daemon.log_tail)[0])
+
+    def check(self, daemon, pid):
+        seen = daemon.report(pid)
+        env = dict(line.split("=", 1) for line in seen["env"])
+        env.pop("CIRCUS_INSTANCE")
+        self.assertEqual(env, {"A": "b"})
+        self.assertEqual(sorted(seen["fds"]), ["0", "1", "2", "4"])
+        self.assertTrue(seen["fds"]["4"].startswith("socket:"))
+        self.assertEqual((seen["blocked"], seen["ignored"], seen["caught"]), (0, 0, 0))
+        self.assertEqual((seen["sid"], seen["pgrp"], seen["ppid"]), (pid, pid, daemon.keeper))
+        self.assertEqual((seen["uids"], seen["gids"], seen["groups"]), ([65531] * 3, [65532] * 3, [65532]))
+        self.assertEqual(seen["no_new_privs"], 1)
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+        self.assertEqual((status["Uid"].split(), status["Gid"].split()), (["65531"] * 4, ["65532"] * 4))
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            self.assertEqual(int(status[kind], 16), 0, kind)
+
+    def test_ItCannotComeBackToWhatItWas(self):
+        daemon = self.new_daemon("[watcher.web]\n"
+                                 f"cmd = '{sys.executable}'\n"
+                                 f"args = ['-c', '''{REGAINS}''']\n"
+                                 "uid = 65531\n"
+                                 'stdout_stream = {class = "FileStream", filename = "@DIR@/said"}\n')
+        daemon.start()
+        said = pathlib.Path(daemon.directory, "said")
+        wait_until(lambda: said.exists() and said.read_text() == "refused\n" * 6,
+                   what=lambda: said.read_text() if said.exists() else "nothing was said")
 
 
 class AuditTest(ContractCase):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import CIRCUSD, ContractCase, Daemon, free_port, is_running, main, wait_until
+from harness import CIRCUSCTL, CIRCUSD, ContractCase, Daemon, free_port, is_running, main, wait_until
 
 GOOD = '[watcher.web]\ncmd = "@PROBE@"\nnumprocesses = 1\n'
 OWNER, STRANGER = 65534, 65533
@@ -85,7 +85,10 @@ class EndpointTest(EndpointCase):
         self.assertEqual(second.wait_end(), 1)
         self.assertIn(f"cannot use tcp://127.0.0.1:{port}: another circusd has it, process {daemon.keeper}", second.log())
         # The same port by another name.
-        third = self.new_daemon(GOOD, circus.replace("tcp://127.0.0.1", "tcp://0.0.0.0"), endpoints=False)
+        third = self.new_daemon(GOOD, circus.replace("tcp://127.0.0.1", "tcp://0.0.0.0") +
+                                'curve_secret = "key"\ncurve_keys = "keys"\n', endpoints=False)
+        subprocess.run([CIRCUSCTL, "keygen", f"{third.directory}/key"], check=True, stdout=subprocess.DEVNULL, timeout=30)
+        pathlib.Path(third.directory, "keys").touch(0o600)
         self.assertEqual(third.launch().wait_end(), 1)
         self.assertIn(f"cannot bind tcp://0.0.0.0:{port}: Address already in use", third.log())
         daemon.wait_active("web", 1)

@@ -50,6 +50,11 @@ TEST(Saved, AWholeConfigurationComesBack) {
     config.circus.stop_timeout = 3;
     config.circus.endpoint_owner = UserRef{"x", 5};
     config.circus.plugin_path = {"/a", "/b"};
+    config.circus.allow_users = {{{"deploy", 33}, model::Role::Operate}, {{"7", 7}, model::Role::Admin}};
+    config.circus.curve_secret = "/etc/key";
+    config.circus.curve_secret_key = "secret";
+    config.circus.curve_keys = "/etc/clients";
+    config.circus.curve_clients = {{"nagios", "key", model::Role::Read}};
     config.watchers.emplace_back().name = "one";
     SocketConfig& socket = config.sockets.emplace_back();
     socket.name = "web";
