@@ -51,6 +51,7 @@
 #include "supervise/arbiter.hpp"
 #include "supervise/drain.hpp"
 #include "sys/instance.hpp"
+#include "sys/own_code.hpp"
 #include "sys/signals.hpp"
 
 namespace circus::bin {
@@ -126,6 +127,7 @@ class ArbiterProcess {
         if (!takes_over()) arbiter_->start();
         if (takes_over()) news_.start(kReturn);
         arm();
+        sys::let_go_of_own_code();  // what only the start has needed
         loop_.run();
         return leave(exit_code_ != 0 ? exit_code_ : arbiter_->exit_code());
     }

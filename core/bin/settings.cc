@@ -14,6 +14,7 @@
 #include "config/log_output.hpp"
 #include "config/multicast.hpp"
 #include "control/endpoint.hpp"
+#include "sys/own_code.hpp"
 
 namespace circus::bin {
 
@@ -217,6 +218,7 @@ void Settings::retire() {
         control::remove_endpoint(endpoint);
     }
     if (std::exchange(is_reloading_, false)) parts_->service.reloaded();
+    sys::let_go_of_own_code();  // what reads a configuration
 }
 
 }  // namespace circus::bin
