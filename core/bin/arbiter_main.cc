@@ -16,6 +16,7 @@
 #include "base/text.hpp"
 #include "bin/daemon_log.hpp"
 #include "bin/daemonize.hpp"
+#include "bin/death_memory.hpp"
 #include "bin/holds.hpp"
 #include "bin/instance_guard.hpp"
 #include "bin/keeper_link.hpp"
@@ -51,6 +52,7 @@
 #include "supervise/arbiter.hpp"
 #include "supervise/drain.hpp"
 #include "sys/instance.hpp"
+#include "sys/oom_counts.hpp"
 #include "sys/own_code.hpp"
 #include "sys/signals.hpp"
 
@@ -206,6 +208,9 @@ class ArbiterProcess {
             case HoldSpace::Journal:
                 streams_port_.inherit_journal(number_of(held.id), std::move(fd));
                 return;
+            case HoldSpace::Deaths:
+                death_memory_.inherit(std::move(fd));
+                return;
         }
     }
 
@@ -264,7 +269,12 @@ class ArbiterProcess {
                                         &hook_libraries_,
                                         &drain_,
                                         &*notify_port_,
-                                        &probes_port_};
+                                        &probes_port_,
+                                        death_memory_.open(*link_),
+                                        [kernel = sys::OomCounts()] {
+                                            const auto kills = kernel.read();
+                                            return model::OomCounts{kills.here, kills.machine};
+                                        }};
         const config::CircusConfig settings = circus;
         if (Status begun = begin(std::move(*config), std::move(ports)); !begun) return begun;
         server_->serve(*arbiter_, clock_, hello_->keeper_pid);
@@ -548,6 +558,7 @@ class ArbiterProcess {
                              {.trouble = [this](const stream::Trouble& trouble) { tell_trouble(trouble); },
                               .journal = [this] { return streams_port_.journal(); }}};
     StreamsPort streams_port_{streams_};
+    DeathMemory death_memory_;
     std::optional<KeeperLink> link_;
     std::optional<SocketReadinessPort> readiness_port_;
     std::optional<NotifyPort> notify_port_;

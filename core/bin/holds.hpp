@@ -13,7 +13,7 @@
 
 namespace circus::bin {
 
-enum class HoldSpace : std::uint64_t { Socket = 0, Pipe = 1, Endpoint = 2, Journal = 3 };
+enum class HoldSpace : std::uint64_t { Socket = 0, Pipe = 1, Endpoint = 2, Journal = 3, Deaths = 4 };
 
 constexpr keeper::HoldId hold_of(HoldSpace space, std::uint64_t number) {
     return static_cast<std::uint64_t>(space) << 56U | number;

@@ -69,7 +69,7 @@ class StreamsPort final : public supervise::StreamPort {
         streams_.watch(id, std::move(pattern), std::move(found));
     }
     void start(supervise::PipeId id, pid_t pid) override { streams_.start(id, pid); }
-    void finish(supervise::PipeId id, std::function<void()> drained) override;
+    void finish(supervise::PipeId id, Drained drained) override;
     void discard(supervise::PipeId id) override;
     void reopen_files() override { streams_.reopen_files(); }
     std::optional<stream::Tail> tail(std::string_view watcher, supervise::StreamKind kind,

@@ -94,10 +94,10 @@ Status StreamsPort::adopt(supervise::PipeId id, const config::StreamConfig& conf
     return streams_.adopt(id, spec_of(config, about.watcher, channel(about.kind)), std::move(read_end));
 }
 
-void StreamsPort::finish(supervise::PipeId id, std::function<void()> drained) {
-    streams_.finish(id, [this, id, drained = std::move(drained)] {
+void StreamsPort::finish(supervise::PipeId id, Drained drained) {
+    streams_.finish(id, [this, id, drained = std::move(drained)](const std::optional<std::string>& last) {
         if (keeper_) keeper_->drop(hold_of(HoldSpace::Pipe, id));
-        drained();
+        drained(last);
     });
 }
 

@@ -26,7 +26,7 @@ std::string text_of(const Json& payload) {
 void Bus::publish(std::string_view watcher, std::string_view event, Json payload) {
     if (!payload.contains("time")) payload["time"] = clock_.wall();
     Json wire = payload;
-    wire.erase("wid");
+    if (event == "spawn" || event == "reap") wire.erase("wid");  // Circus's own: its fields alone
     payload["watcher"] = watcher;
     enqueue({cat("watcher.", resource(watcher), ".", event), text_of(payload), text_of(wire)});
 }

@@ -30,7 +30,7 @@ class Bus {
     Bus(const Clock& clock, Subscriber publisher) : clock_(clock), publisher_(std::move(publisher)) {}
 
     // Topic watcher.RES.EVENT; "time" is added where there is none. Subscribers also get "watcher", the name
-    // as written, and a "wid" that is given; PUB sends Circus's fields alone.
+    // as written; of Circus's own events PUB sends Circus's fields alone, without a "wid" that is given.
     void publish(std::string_view watcher, std::string_view event, Json payload);
     // Any topic, the payload an object. `inside`: for subscribers only.
     void publish_topic(std::string topic, Json payload, bool inside = false);

@@ -55,6 +55,32 @@ const std::vector<Command>& table() {
              "`plugin` in the place of the last two",
          .properties = {},
          .render = render_commands},
+        {.name = "deaths",
+         .summary = "show the processes that have ended, and why",
+         .help = "Shows the last processes that have ended, 100 of each watcher at the most, oldest first: "
+                 "exit code or signal, the reason as far as circusd knows it, and what they used. The reason "
+                 "is asked, max_age, memory or not_ready where circusd ended it; signal where it was asked "
+                 "to send what the process died of; exit where it ended by itself; crash (SIGSEGV, SIGABRT "
+                 "and the like); killed by a signal from elsewhere; oom where the kernel killed it for want "
+                 "of memory. Standard error is known where the watcher has a stderr_stream.",
+         .answer =
+             "with name `name`, `deaths` and `counts`; without `watchers`, {name: {`deaths`, `counts`}}. A "
+             "death: `wid`, `pid`, `time`, `age` in seconds, `exit_code` or `signal` (the other is null), "
+             "`by_circusd` (it sent that signal; null: no signal, or not known), `core` (dumped), `oom` "
+             "(null: "
+             "perhaps), `reason`, `why` (text or null), `max_rss` in bytes, `cpu_user` and `cpu_system` in "
+             "seconds, `stderr` (the last lines; null: not known) and `complete` (it is read to its end). "
+             "Counts, since circusd was started: `total`, and by `reasons`, `exit_codes` and `signals`",
+         .properties = {{"name", Type::Text}, {"last", Type::Integer}},
+         .arguments = {{"name", Kind::Text, false}},
+         .switches = {{.name = "last",
+                       .doc = "how many of each watcher at the most; without it: 100",
+                       .value = "COUNT",
+                       .letter = 'n'},
+                      {.name = "stderr", .doc = "with the last lines that each wrote to standard error"}},
+         .prints_lines = true,
+         .render = render_deaths,
+         .table = table_deaths},
         {.name = "decr",
          .role = Role::Operate,
          .summary = "run fewer processes of a watcher",

@@ -12,8 +12,9 @@ namespace circus::control {
 Handler find_handler(std::string_view command) {
     static const std::map<std::string_view, Handler> kHandlers = [] {
         std::map<std::string_view, Handler> all;
-        for (const auto& family : {query_handlers(), stats_handlers(), lifecycle_handlers(),
-                                   option_handlers(), process_handlers(), config_handlers(), log_handlers()})
+        for (const auto& family :
+             {query_handlers(), stats_handlers(), lifecycle_handlers(), option_handlers(), process_handlers(),
+              config_handlers(), log_handlers(), death_handlers()})
             for (const NamedHandler& row : family) all[row.command] = row.handler;
         return all;
     }();

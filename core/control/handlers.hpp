@@ -1,6 +1,6 @@
-// What the commands do, one function each, in seven families: queries, stats, lifecycle, options, processes,
-// configuration, logs. A handler gets properties that validate() has passed and answers through its Reply.
-// Handlers run on the loop's thread between two Arbiter::settle() and block on nothing.
+// What the commands do, one function each, in eight families: queries, stats, lifecycle, options, processes,
+// configuration, logs, deaths. A handler gets properties that validate() has passed and answers through its
+// Reply. Handlers run on the loop's thread between two Arbiter::settle() and block on nothing.
 #pragma once
 
 #include <deque>
@@ -42,6 +42,7 @@ std::vector<NamedHandler> option_handlers();
 std::vector<NamedHandler> process_handlers();
 std::vector<NamedHandler> config_handlers();
 std::vector<NamedHandler> log_handlers();
+std::vector<NamedHandler> death_handlers();
 
 // The handler of a row of the command table, by its name; null: none.
 Handler find_handler(std::string_view command);

@@ -22,6 +22,7 @@ std::string render_sockets(const Json& answer, const Json& asked);
 std::string render_stats(const Json& answer, const Json& asked);
 std::string render_dstats(const Json& answer, const Json& asked);
 std::string render_logs(const Json& answer, const Json& asked);
+std::string render_deaths(const Json& answer, const Json& asked);
 std::string render_plan(const Json& answer,
                         const Json& asked);  // reloadconfig, restart: with `plan`, else ok
 std::string render_plugins(const Json& answer, const Json& asked);

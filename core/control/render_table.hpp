@@ -14,6 +14,7 @@ std::string table_status(const Json& answer, const Json& asked, const Look& look
 std::string table_options(const Json& answer, const Json& asked, const Look& look);  // options, globaloptions
 std::string table_get(const Json& answer, const Json& asked, const Look& look);
 std::string table_sockets(const Json& answer, const Json& asked, const Look& look);
+std::string table_deaths(const Json& answer, const Json& asked, const Look& look);
 std::string table_stats(const Json& answer, const Json& asked, const Look& look);  // stats, dstats
 
 }  // namespace circus::control

@@ -32,6 +32,7 @@ void Pipe::read_rest(std::span<char> scratch) {
 }
 
 void Pipe::take(std::string_view bytes) {
+    if (last_) last_->take(bytes);
     if (watch_ && watch_->take(bytes)) {
         watch_.reset();
         found_ = true;

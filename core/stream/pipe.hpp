@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/unique_fd.hpp"
+#include "stream/last_bytes.hpp"
 #include "stream/line_prefix.hpp"
 #include "stream/line_watch.hpp"
 #include "stream/output_count.hpp"
@@ -54,6 +55,12 @@ class Pipe {
     void watch(LineWatch line_watch) { watch_.emplace(std::move(line_watch)); }
     bool found() { return std::exchange(found_, false); }
 
+    // Keeps the end of what comes from now on.
+    void keep_last() { last_.emplace(); }
+    std::optional<std::string> take_last() {
+        return last_ ? std::optional(std::move(*last_).text()) : std::nullopt;
+    }
+
     // Gets what the sink gets, as long as it is ready: nobody waits for it.
     Sink* copy = nullptr;
 
@@ -75,6 +82,7 @@ class Pipe {
     const bool drops_;
     std::optional<LineWatch> watch_;
     bool found_ = false;
+    std::optional<LastBytes> last_;
     std::string partial_;
     std::size_t grown_ = 0;
     bool muted_ = false;

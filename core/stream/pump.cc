@@ -197,6 +197,7 @@ void Pump::carry_out(Command& command) {
                                                               line_prefix(spec), spec.drops_when_slow));
             pipes_.at(command.id)->copy = copy_;
             pipes_.at(command.id)->count = std::move(command.request.count);
+            if (spec.channel == Channel::Stderr) pipes_.at(command.id)->keep_last();
             break;
         }
         case Command::Kind::Watch:
@@ -209,6 +210,7 @@ void Pump::carry_out(Command& command) {
             begin_to_finish(command.id);
             break;
         case Command::Kind::Discard:
+            ended_.erase(command.id);
             forget(command.id);
             break;
         case Command::Kind::Reopen:
@@ -239,7 +241,10 @@ void Pump::begin_to_read(PipeId id, pid_t pid) {
 
 void Pump::begin_to_finish(PipeId id) {
     Pipe* pipe = find(id);
-    if (!pipe) return events_.drained(id);
+    if (!pipe) {
+        auto last = ended_.extract(id);
+        return events_.drained(id, last.empty() ? std::nullopt : std::optional(std::move(last.mapped())));
+    }
     if (pipe->is_finishing) return;
     pipe->is_finishing = true;
     deadlines_.emplace_back(Monotonic::now() + kDrainTime, id);
@@ -300,8 +305,12 @@ void Pump::end(PipeId id) {
     flush(*pipe);
     attend_to(pipe->sink());
     const bool tell = pipe->is_finishing;
+    std::optional<std::string> last = pipe->take_last();
     forget(id);
-    if (tell) events_.drained(id);
+    if (tell)
+        events_.drained(id, std::move(last));
+    else if (last)
+        ended_.emplace(id, std::move(*last));
 }
 
 void Pump::forget(PipeId id) {

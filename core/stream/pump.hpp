@@ -35,7 +35,8 @@ namespace circus::stream {
 class Pump {
   public:
     struct Events {
-        std::function<void(PipeId)> drained;
+        // With the last that came of it, if it is a stderr.
+        std::function<void(PipeId, std::optional<std::string> last)> drained;
         std::function<void(Trouble)> trouble;
         std::function<void(PipeId)> found;  // the line that was watched for
     };
@@ -123,6 +124,7 @@ class Pump {
     TimePoint left_until_{};
     Compressor compressor_;
     std::unordered_map<PipeId, std::unique_ptr<Pipe>> pipes_;
+    std::unordered_map<PipeId, std::string> ended_;  // of those that ended before they were to finish: last_
     std::unordered_map<std::string, std::unique_ptr<Sink>> sinks_;  // by their key
     std::unordered_set<Sink*> attended_;                            // those with something to wait for
     std::deque<std::pair<TimePoint, PipeId>> deadlines_;            // of finishing pipes, in order

@@ -117,11 +117,11 @@ Status Streams::adopt(PipeId id, const StreamSpec& spec, UniqueFd read_end) {
 // what comes after it.
 Result<std::shared_ptr<Pump>> Streams::run_pump() {
     const auto sender = inbox_.sender();
-    auto drained = [this, sender](PipeId id) {
-        sender.post([this, id] {
+    auto drained = [this, sender](PipeId id, std::optional<std::string> last) {
+        sender.post([this, id, last = std::move(last)] {
             users_.erase(id);
             watches_.erase(id);
-            if (auto entry = finishing_.extract(id); entry && entry.mapped()) entry.mapped()();
+            if (auto entry = finishing_.extract(id); entry && entry.mapped()) entry.mapped()(last);
         });
     };
     auto trouble = [this, sender](Trouble told) {
@@ -165,7 +165,7 @@ void Streams::start(PipeId id, pid_t pid) {
     if (pump_) pump_->start(id, pid);
 }
 
-void Streams::finish(PipeId id, std::function<void()> done) {
+void Streams::finish(PipeId id, Drained done) {
     if (!pump_) return;
     finishing_[id] = std::move(done);
     pump_->finish(id);

@@ -70,7 +70,9 @@ class Streams {
     void start(PipeId id, pid_t pid);
     // The process was reaped: read on to the end of the pipe, 100 ms at the most (a grandchild may hold it),
     // then `done`.
-    void finish(PipeId id, std::function<void()> done);
+    // With the last that came of it, if it is a stderr.
+    using Drained = std::function<void(const std::optional<std::string>& last)>;
+    void finish(PipeId id, Drained done);
     void discard(PipeId id);  // the spawn failed; what was written is dropped
     void reopen_files();
     // Whether what goes into a stream goes to the daemon's stdout as well, as far as that takes it at once.
@@ -111,7 +113,7 @@ class Streams {
     void tell(Trouble trouble);
 
     std::shared_ptr<StreamsOptions> options_;
-    std::unordered_map<PipeId, std::function<void()>> finishing_;
+    std::unordered_map<PipeId, Drained> finishing_;
     std::unordered_map<PipeId, std::function<void()>> watches_;
     std::unordered_map<PipeId, User> users_;                 // of the pipes there are
     std::map<std::string, std::set<std::string>> troubled_;  // by sink, whom it was told of

@@ -22,6 +22,7 @@ Arbiter::Arbiter(config::Config config, Ports ports)
     : config_(std::move(config)),
       keeper_(ports.keeper),
       demand_(ports.readiness),
+      deaths_(ports.deaths, ports.events, std::move(ports.oom)),
       stack_{ports.keeper,
              ports.streams,
              ports.events,
@@ -36,7 +37,8 @@ Arbiter::Arbiter(config::Config config, Ports ports)
              ports.hook_libraries,
              ports.drain,
              ports.notify,
-             ports.probes},
+             ports.probes,
+             &deaths_},
       memory_(ports.worker),
       safety_pass_(ports.clock.now() + from_seconds(config_.circus.check_delay)),
       reconfiguration_(std::make_unique<Reconfiguration>(*this, ports.worker, ports.daemon)) {
@@ -81,6 +83,8 @@ void Arbiter::start() {
     std::vector<Watcher*> wanted;
     for (const auto& [key, watcher] : watchers_)
         if (watcher->config().autostart) wanted.push_back(watcher.get());
+    // Before the first of them can die. Who takes over knows nothing of before: the first safety pass.
+    deaths_.look_at_memory();
     start_all(wanted, {});
 }
 

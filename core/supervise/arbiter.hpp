@@ -28,6 +28,7 @@
 #include "base/result.hpp"
 #include "config/config.hpp"
 #include "supervise/config_plan.hpp"
+#include "supervise/deaths.hpp"
 #include "supervise/demand.hpp"
 #include "supervise/memory_watch.hpp"
 #include "supervise/ports.hpp"
@@ -74,6 +75,8 @@ class Arbiter {
         // Null: no worker can say that it is ready, nobody looks at addresses.
         NotifyPort* notify = nullptr;
         ProbePort* probes = nullptr;
+        DeathBook* deaths = nullptr;              // null: no records are kept
+        std::function<model::OomCounts()> oom{};  // empty: nobody can tell
     };
     Arbiter(config::Config config, Ports ports);
     ~Arbiter();
@@ -103,6 +106,7 @@ class Arbiter {
     // The last lines of its output, where they are kept in memory and some process of it ever ran.
     std::optional<stream::Tail> tail(const Watcher& watcher, StreamKind kind,
                                      const stream::TailQuery& query) const;
+    const DeathBook* deaths() const { return deaths_.book(); }  // null: there was no memory for one
     bool is_stopping() const { return quitting_; }
     int exit_code() const { return exit_code_; }  // not 0: a critical watcher's, because of which all stops
     bool is_stopped() const;  // quitting, and every process but those of hidden watchers gone and drained
@@ -220,6 +224,7 @@ class Arbiter {
     KeeperPort& keeper_;
     SocketTable sockets_;
     Demand demand_;
+    Deaths deaths_;
     Stack stack_;
     std::map<std::string, std::unique_ptr<Watcher>, std::less<>> watchers_;  // by lower-case name
     std::vector<std::unique_ptr<Watcher>> removed_;  // nameless, until their processes are gone

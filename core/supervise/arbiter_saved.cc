@@ -209,7 +209,7 @@ void Arbiter::adopt_lost_pipes() {
             continue;
         }
         stack_.streams.start(pipe.id, 0);
-        stack_.streams.finish(pipe.id, [] {});
+        stack_.streams.finish(pipe.id, [](const std::optional<std::string>&) {});
     }
 }
 

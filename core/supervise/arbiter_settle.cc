@@ -35,6 +35,7 @@ void Arbiter::on_time() {
     if (now >= safety_pass_) {
         safety_pass_ = now + from_seconds(std::max(0.1, config_.circus.check_delay));
         look_at_all();
+        deaths_.look_at_memory();
     }
     if (quit_deadline_ && now >= *quit_deadline_) {
         log::error(cat("not stopped within ", config_.circus.stop_timeout, " s"));
@@ -126,6 +127,7 @@ void Arbiter::drop_removed() {
             alarms_.erase({alarm->second, watcher});
             alarm_of_.erase(alarm);
         }
+        deaths_.forget(watcher->serial());
         places_.erase(watcher);
         held_.erase(watcher);
         unsaved_ = noted_.erase(watcher) > 0 || unsaved_;
@@ -182,6 +184,7 @@ void Arbiter::settle() {
         again = again || !dirty_.empty();
     }
     note(settled);
+    deaths_.settle();
     if (!removed_.empty()) drop_removed();
     watch_memory();
     save();

@@ -326,7 +326,7 @@ void HookCalls::on_exited(ChildId id, int status) {
 void HookCalls::finish_pipes(const Process& process) {
     for (const PipeId pipe : process.pipes) {
         ++draining_;
-        stack_.streams.finish(pipe, [this] {
+        stack_.streams.finish(pipe, [this](const std::optional<std::string>&) {
             --draining_;
             mark_();
         });

@@ -70,8 +70,9 @@ class StreamPort {
     virtual Status adopt(PipeId, const config::StreamConfig&) { return Error{"there is no such pipe"}; }
     virtual void start(PipeId id, pid_t pid) = 0;  // the process runs: begin to read
     // The process was reaped: read on to EOF, 100 ms at the most (a grandchild may hold the pipe), then
-    // `drained`.
-    virtual void finish(PipeId id, std::function<void()> drained) = 0;
+    // `drained`, which gets the last that came of it if it is a stderr.
+    using Drained = std::function<void(const std::optional<std::string>& last)>;
+    virtual void finish(PipeId id, Drained drained) = 0;
     virtual void discard(PipeId id) = 0;  // the spawn failed
     virtual void reopen_files() = 0;      // USR1, HUP
     // The last lines that are kept in memory of a watcher's output; nothing: none are.

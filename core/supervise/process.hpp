@@ -13,10 +13,10 @@
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
 #include "config/config.hpp"
+#include "model/death.hpp"
 #include "model/process_state.hpp"
 #include "model/reconcile.hpp"
 #include "supervise/ports.hpp"
-#include "supervise/tally.hpp"
 
 namespace circus::supervise {
 
@@ -46,9 +46,11 @@ struct Process {
     };
     std::optional<Lingers> lingers{};
     std::optional<TimePoint>
-        frozen{};                     // since its SIGSTOP: so that it accepts nothing before its stop signal
-    std::string why{};                // it is ended for: "used 612.00M, more than memory_max"
-    Replaced trouble = Replaced::No;  // the same in a word, where `why` says something
+        frozen{};       // since its SIGSTOP: so that it accepts nothing before its stop signal
+    std::string why{};  // it is ended for: "used 612.00M, more than memory_max"
+    model::EndCause cause = model::EndCause::Operation;  // … on whose account
+    std::uint64_t sent = 0;     // the signals that circusd sent to it (model::signal_bit)
+    bool perhaps_sent = false;  // others may have been, by the arbiter before or by a stop_command
     std::vector<PipeId> pipes;
     // Not 0: this is no worker but the stop_command of that process. It has no wid and is Stopping from its
     // birth, with the grace of what it stops.

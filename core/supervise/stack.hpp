@@ -16,6 +16,7 @@
 
 namespace circus::supervise {
 
+class Deaths;
 class DrainPort;
 class HookCalls;
 using HookCallId = std::uint64_t;
@@ -36,6 +37,7 @@ struct Stack {
     DrainPort* drain = nullptr;                 // null: nobody is drained
     NotifyPort* notify = nullptr;               // null: there is no such socket
     ProbePort* probes = nullptr;                // null: nobody can look
+    Deaths* deaths = nullptr;                   // null: nobody keeps records
     ChildId next_id = 1;
     // Who waits for the answer to which call. An answer that nobody waits for any more finds nobody.
     std::map<HookCallId, HookCalls*> asked{};

@@ -241,8 +241,8 @@ class Watcher {
         bool stopping = false;  // the keeper is to know that this is a stop
         bool announce = false;  // by a `kill` event
     };
-    void aim(const Process& process, const Shot& shot);  // fire(), if before_signal lets it
-    void fire(const Process& process, const Shot& shot);
+    void aim(Process& process, const Shot& shot);  // fire(), if before_signal lets it
+    void fire(Process& process, const Shot& shot);
     void expect_end(const Process& process);
     Status run_stop_command(Process& process);
     void on_stop_command_ended(const Process& command, const std::string& trouble);
@@ -292,6 +292,7 @@ class Watcher {
     void fail_waiters(std::initializer_list<Await> those, const std::string& why);
 
     void tell_reaped(const Process& process, int code);
+    void tell_death(const Process& process, bool expected, int status, const rusage& usage);
 
     void finish_pipes(const Process& process);
     Replaced replaced_because(const Process& process, bool asked) const;

@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "supervise/deaths.hpp"
 #include "supervise/watcher.hpp"
 #include "sys/signals.hpp"
 
@@ -131,31 +132,64 @@ void Watcher::give_up(const std::string& why) {
 }
 
 namespace {
+
+// Circus's: the exit status, or minus the number of the signal.
+int code_of(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
 std::string how_it_ended(int code) {
     return code >= 0 ? cat("exited with ", code) : cat("was ended by ", sys::signal_name(-code));
 }
+
 }  // namespace
 
 // `asked`: it was on its way out already.
 Replaced Watcher::replaced_because(const Process& process, bool asked) const {
     if (!up_ || process.wid > config_.numprocesses) return Replaced::No;
-    if (process.trouble != Replaced::No) return process.trouble;
+    if (process.cause == model::EndCause::Memory) return Replaced::Memory;
+    if (process.cause == model::EndCause::Readiness) return Replaced::NotReady;
     if (!asked) return config_.respawn ? Replaced::Died : Replaced::No;
     if (drain_) return Replaced::Restart;
     if (process.condemned) return Replaced::Kill;
-    const bool is_old = process.expires && *process.expires <= stack_.clock.now();
+    const bool is_old = process.cause == model::EndCause::Age;
     return is_old && !reloading_ ? Replaced::MaxAge : Replaced::Reload;
 }
 
 void Watcher::finish_pipes(const Process& process) {
     for (const PipeId pipe : process.pipes) {
         ++draining_;
-        stack_.streams.finish(pipe, [this] {
+        stack_.streams.finish(pipe, [this, id = process.id](const std::optional<std::string>& last) {
             --draining_;
+            if (stack_.deaths) stack_.deaths->drained(id, last);
             if (armed_) look();
             mark_(*this);
         });
     }
+}
+
+void Watcher::tell_death(const Process& process, bool expected, int status, const rusage& usage) {
+    if (!stack_.deaths || config_.hidden) return;
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    };
+    Deaths::Dead dead;
+    dead.watcher = serial_;
+    dead.name = name();
+    dead.death.child = process.id;
+    dead.death.time = stack_.clock.wall();
+    dead.death.age = to_seconds(stack_.clock.now() - process.started);
+    dead.death.max_rss = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+    dead.death.user_time = seconds(usage.ru_utime);
+    dead.death.system_time = seconds(usage.ru_stime);
+    dead.death.pid = process.pid;
+    dead.death.wid = process.wid;
+    dead.death.code = code_of(status);
+    dead.death.dumped_core = WIFSIGNALED(status) && WCOREDUMP(status);
+    dead.reaped = {dead.death.code, expected, process.cause, process.sent, process.perhaps_sent};
+    dead.why = process.why;
+    dead.pipes = process.pipes.size();
+    stack_.deaths->died(std::move(dead));
 }
 
 void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
@@ -167,7 +201,7 @@ void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
     Process& process = at->second;
     const bool expected = process.state != ProcessState::Running;
     process.apply(ProcessEvent::Exited);
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    const int code = code_of(status);
     finish_pipes(process);
     if (process.stops != 0) {
         const Process command = std::move(process);
@@ -176,6 +210,7 @@ void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
         return;
     }
     --active_count_;
+    tell_death(process, expected, status, usage);
     Json event = {{"process_pid", process.pid},
                   {"wid", process.wid},
                   {"time", stack_.clock.wall()},

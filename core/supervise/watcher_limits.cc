@@ -69,7 +69,7 @@ void Watcher::tell_memory(const Process& process, std::uint64_t bytes, const cha
 void Watcher::kill_for_memory(Process& process, std::uint64_t bytes) {
     look();
     process.why = cat("used ", human_bytes(static_cast<double>(bytes)), ", more than memory_max");
-    process.trouble = Replaced::Memory;
+    process.cause = model::EndCause::Memory;
     tell_memory(process, bytes, "max");
     process.condemned = true;
     stop_awaiting(process);
@@ -81,7 +81,7 @@ void Watcher::kill_for_memory(Process& process, std::uint64_t bytes) {
 void Watcher::replace_for_memory(Process& process, std::uint64_t bytes) {
     look();
     process.why = cat("used ", human_bytes(static_cast<double>(bytes)), ", more than memory_soft");
-    process.trouble = Replaced::Memory;
+    process.cause = model::EndCause::Memory;
     tell_memory(process, bytes, "soft");
     process.outdated = true;
 }

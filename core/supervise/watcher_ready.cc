@@ -86,7 +86,7 @@ void Watcher::was_late(Process& process) {
                                 checks_ ? checks_->trouble(process.id) : "");
     process.condemned = true;
     process.why = why;
-    process.trouble = Replaced::NotReady;
+    process.cause = model::EndCause::Readiness;
     stop_awaiting(process);
     if (process.wid <= config_.numprocesses && !process.outdated) {
         Slot& s = slot(process.wid);

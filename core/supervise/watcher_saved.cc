@@ -112,6 +112,7 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
         if (pipe != 0) process.pipes.push_back(pipe);
     const bool stopping = facts.stopping != 0 || process.stops != 0;
     process.state = stopping ? ProcessState::Stopping : ProcessState::Running;
+    process.perhaps_sent = stopping;
     if (stopping)
         process.grace_over = time_of(facts.stopping != 0 ? facts.stopping : facts.started) +
                              from_seconds(config_.graceful_timeout);

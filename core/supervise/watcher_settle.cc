@@ -97,7 +97,10 @@ void Watcher::compare() {
 }
 
 void Watcher::carry_out(const model::Plan& plan, const std::vector<Process*>& order) {
-    for (const std::size_t i : plan.expired) order[i]->outdated = true;
+    for (const std::size_t i : plan.expired) {
+        order[i]->outdated = true;
+        order[i]->cause = model::EndCause::Age;
+    }
     for (const std::size_t i : plan.late) was_late(*order[i]);
     if (plan.canary_begins) {
         canary_.since = stack_.clock.now();

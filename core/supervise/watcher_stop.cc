@@ -38,7 +38,7 @@ void Watcher::kill(const KillRequest& request, Done done) {
 }
 
 void Watcher::signal(const SignalRequest& request) {
-    for (const auto& [id, process] : processes_) {
+    for (auto& [id, process] : processes_) {
         if (!process.is_active() || (request.pid && process.pid != *request.pid)) continue;
         if (request.child_pid || request.children)
             stack_.keeper.signal(id, request.signo, Scope::Children, request.child_pid.value_or(0), false);
@@ -78,7 +78,7 @@ void Watcher::send_stop_signal(Process& process, int signo, bool announce) {
     aim(process, {.signo = signo, .stopping = true, .announce = announce});
 }
 
-void Watcher::aim(const Process& process, const Shot& shot) {
+void Watcher::aim(Process& process, const Shot& shot) {
     if (!is_hooked(model::HookPoint::BeforeSignal)) return fire(process, shot);
     if (shot.stopping) expect_end(process);
     hooks().ask({model::HookPoint::BeforeSignal, process.wid, process.pid, shot.signo},
@@ -93,7 +93,7 @@ void Watcher::aim(const Process& process, const Shot& shot) {
                 });
 }
 
-void Watcher::fire(const Process& process, const Shot& shot) {
+void Watcher::fire(Process& process, const Shot& shot) {
     if (shot.stopping && shot.signo != SIGKILL && config_.stop_children) {
         for (const pid_t child : sys::children_of(process.pid)) {
             publish_pid("kill", child);
@@ -101,6 +101,7 @@ void Watcher::fire(const Process& process, const Shot& shot) {
         }
     }
     if (shot.announce) publish_pid("kill", process.pid);
+    process.sent |= model::signal_bit(shot.signo);
     stack_.keeper.signal(process.id, shot.signo, shot.scope, 0, shot.stopping);
     if (process.frozen) stack_.keeper.signal(process.id, SIGCONT, Scope::Process, 0, false);
     tell({model::HookPoint::AfterSignal, process.wid, process.pid, shot.signo});
@@ -143,6 +144,7 @@ Status Watcher::run_stop_command(Process& process) {
     request->note.owner = serial_;
     request->note.stops = process.id;
     expect_end(process);
+    process.perhaps_sent = true;
     owns_(*this, id);
     processes_.emplace(id, std::move(command));
     stack_.keeper.spawn(id, *request);

@@ -64,8 +64,8 @@ def descendants(root):
     return found
 
 
-def kill_child(parent, pid):
-    """SIGKILL to `pid` if it is a living child of `parent`: what bears a number of one that has gone since is spared.
+def kill_child(parent, pid, signo=signal.SIGKILL):
+    """SIGKILL, or another signal, to `pid` if it is a living child of `parent`: what bears a number of one that has gone since is spared.
 
     True if it was sent.
     """
@@ -74,7 +74,7 @@ def kill_child(parent, pid):
         try:
             known = state_and_parent(pid)
             if known and known[1] == parent and known[0] != "Z":
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                signal.pidfd_send_signal(handle, signo)
                 return True
         finally:
             os.close(handle)

@@ -62,6 +62,7 @@ class Events:
         self.socket.setsockopt(zmq.SUBSCRIBE, topic)
         self.socket.connect(endpoint)
         self.seen = []
+        self.deaths = []  # (watcher, payload): these come whenever the record of a death is complete
 
     def close(self):
         self.socket.close()
@@ -73,7 +74,10 @@ class Events:
                 word, _, rest = topic.decode().partition(".")
                 if word == "watcher":  # else a plugin's, or of a plugin
                     watcher, event = rest.split(".", 1)
-                    self.seen.append((watcher, event, json.loads(payload)))
+                    if event == "death":
+                        self.deaths.append((watcher, json.loads(payload)))
+                    else:
+                        self.seen.append((watcher, event, json.loads(payload)))
         return self.seen
 
     def clear(self):
@@ -85,6 +89,10 @@ class Events:
 
     def of(self, watcher, event):
         return [payload for name, what, payload in self.collect() if (name, what) == (watcher, event)]
+
+    def deaths_of(self, watcher):
+        self.collect()
+        return [payload for name, payload in self.deaths if name == watcher]
 
     def wait_for(self, watcher, event, count=1):
         wait_until(lambda: len(self.of(watcher, event)) >= count,

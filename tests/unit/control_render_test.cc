@@ -34,6 +34,28 @@ TEST(ControlRender, LogsAreTheLinesAsTheyWereWritten) {
     EXPECT_TRUE(prefixed.ends_with(" [8] | ")) << prefixed;
 }
 
+TEST(ControlRender, DeathsAreSortedByTimeAndSayWhatIsKnown) {
+    const char* const answer = R"({"watchers":{
+        "web":{"deaths":[{"wid":1,"pid":7,"time":20,"age":7300,"exit_code":null,"signal":"SIGKILL","core":false,
+            "oom":null,"reason":"killed","why":null,"max_rss":2097152,"cpu_user":1,"cpu_system":0.5,
+            "stderr":["one","\u001b[2J"]}]},
+        "job":{"deaths":[{"wid":2,"pid":8,"time":10,"age":0.25,"exit_code":0,"signal":null,"core":false,
+            "oom":false,"reason":"memory","why":"used 1M","max_rss":0,"cpu_user":0,"cpu_system":0,"stderr":null}]}}})";
+    const std::string lines = shown("deaths", answer, {{"stderr", true}});
+    EXPECT_NE(lines.find("  job  wid 2  pid 8  exit 0  memory: used 1M  after 0.2s  max RSS 0B  CPU 0.00s\n"),
+              std::string::npos)
+        << lines;
+    EXPECT_NE(lines.find("  web  wid 1  pid 7  SIGKILL  killed, perhaps out of memory  after 2h01m"),
+              std::string::npos)
+        << lines;
+    EXPECT_LT(lines.find("  job  "), lines.find("  web  "));
+    EXPECT_TRUE(lines.ends_with("\n    one\n    \x1b[2J")) << lines;
+    EXPECT_EQ(shown("deaths", answer).find("one"), std::string::npos);
+    const std::string table = find_command("deaths")->table(Json::parse(answer), Json::object(), Look{});
+    EXPECT_NE(table.find("LAST ON STDERR"), std::string::npos) << table;
+    EXPECT_NE(table.find("\\x1b[2J"), std::string::npos) << "a terminal would obey it: " << table;
+}
+
 TEST(ControlRender, StatusIsSortedByName) {
     EXPECT_EQ(shown("status", R"({"status":"ok","statuses":{"web":"active","Job":"stopped"}})"),
               "Job: stopped\nweb: active");

@@ -68,7 +68,12 @@ class FakeStreams final : public StreamPort {
     }
     void watch(PipeId id, Pattern, std::function<void()> found) override { watched[id] = std::move(found); }
     void start(PipeId id, pid_t) override { started.push_back(id); }
-    void finish(PipeId, std::function<void()> drained) override { finishing.push_back(std::move(drained)); }
+    void finish(PipeId id, Drained drained) override {
+        finishing.push_back([this, id, drained = std::move(drained)] {
+            const auto at = written.find(id);
+            drained(at == written.end() ? std::nullopt : std::optional(at->second));
+        });
+    }
     void discard(PipeId id) override { discarded.push_back(id); }
     void reopen_files() override { ++reopened; }
     std::optional<stream::Tail> tail(std::string_view watcher, StreamKind kind,
@@ -83,6 +88,7 @@ class FakeStreams final : public StreamPort {
     std::vector<PipeId> started, discarded;
     std::vector<std::function<void()>> finishing;
     std::map<PipeId, std::function<void()>> watched;  // for a line
+    std::map<PipeId, std::string> written;            // what a stderr gave last
     int reopened = 0;
     std::optional<stream::Tail> kept;
     mutable std::vector<std::tuple<std::string, StreamKind, stream::TailQuery>> asked;
@@ -92,6 +98,11 @@ class FakeStreams final : public StreamPort {
 class FakeEvents final : public EventPort {
   public:
     void publish(std::string_view watcher, std::string_view event, Json payload) override {
+        // It comes whenever the record of a death is complete, beside everything else.
+        if (event == "death") {
+            deaths.push_back(payload.dump());
+            return;
+        }
         log.push_back(std::string(event));
         payloads.emplace_back(std::string(watcher) + "." + std::string(event), payload.dump());
     }
@@ -101,6 +112,7 @@ class FakeEvents final : public EventPort {
     std::vector<std::string> take() { return std::exchange(log, {}); }
     std::vector<std::string> log;
     std::vector<std::string> operations;
+    std::vector<std::string> deaths;  // payloads of `death`
     std::vector<std::pair<std::string, std::string>> payloads;
 };
 
@@ -207,6 +219,8 @@ struct FakeStack {
     FakeProbes probes;
     HookRegistry hook_registry;
     DrainPort* drain = nullptr;  // of the test's own
+    DeathBook* book = nullptr;   // the same
+    std::function<model::OomCounts()> oom;
     config::Config config;
     std::unique_ptr<Arbiter> arbiter;
     pid_t next_pid = 1001;
@@ -236,7 +250,9 @@ struct FakeStack {
                                                                        &hooks,
                                                                        drain,
                                                                        &notify,
-                                                                       &probes});
+                                                                       &probes,
+                                                                       book,
+                                                                       oom});
     }
     // The arbiter is gone, another one finds what it has saved and the children that the keeper knows. Those
     // in `stopping` were told to end before.

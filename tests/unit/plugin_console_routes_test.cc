@@ -17,10 +17,12 @@ TEST_F(ConsoleTest, APathIsACommand) {
     set_up();
     get("/api/v1/watchers/my%20job");
     get("/api/v1/watchers/web/logs?lines=5&stderr=1&other=x");
+    get("/api/v1/watchers/web/deaths?last=5");
     get("/api/v1/sockets");
     EXPECT_THAT(backend.calls,
                 ElementsAre(FakeBackend::Call{"options", {{"name", "my job"}}},
                             FakeBackend::Call{"logs", {{"name", "web"}, {"lines", 5}, {"stderr", true}}},
+                            FakeBackend::Call{"deaths", {{"name", "web"}, {"last", 5}}},
                             FakeBackend::Call{"listsockets", {{"figures", true}}}));
     EXPECT_EQ(get("/api/v1/watchers/web/logs?lines=x").status, 400);
     EXPECT_EQ(get("/api/v1/watchers/%zz").status, 400);

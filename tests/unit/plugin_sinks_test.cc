@@ -234,7 +234,7 @@ TEST_F(PipedSinks, WhatIsWrittenArrivesAndTheSinkIsClosedWhenNobodyWritesAnyMore
     EXPECT_EQ(plumbing.options, R"({"depth":3})");
     pipe.write_end.reset();
     bool done = false;
-    streams->finish(pipe.id, [&] { done = true; });
+    streams->finish(pipe.id, [&](const auto&) { done = true; });
     EXPECT_TRUE(wait_until([&] { return done && streams->is_delivered(); }));
     EXPECT_TRUE(troubles.empty());
 }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -46,6 +47,7 @@ struct Worker {
     pid_t pid = 0;
     bool is_reaped = false;
     bool is_drained = false;
+    std::optional<std::string> last;  // of a stderr
 };
 
 struct StreamTest : testing::Test {
@@ -109,7 +111,10 @@ struct StreamTest : testing::Test {
     bool is_reaped(Worker& worker) {
         if (worker.is_reaped || waitpid(worker.pid, nullptr, WNOHANG) != worker.pid) return worker.is_reaped;
         worker.is_reaped = true;
-        streams->finish(worker.pipe, [&worker] { worker.is_drained = true; });
+        streams->finish(worker.pipe, [&worker](const std::optional<std::string>& last) {
+            worker.is_drained = true;
+            worker.last = last;
+        });
         return true;
     }
     bool reap(Worker& worker) {

@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "base/text.hpp"
+#include "stream/last_bytes.hpp"
 #include "stream_fixture.hpp"
 
 namespace circus::stream {
@@ -64,7 +65,7 @@ TEST_F(StreamTest, TheFirstLineThatMatchesIsToldOnceAndIsWrittenAsItIs) {
     EXPECT_TRUE(wait_until([&] { return found > 0; }));
     bool drained = false;
     pipe->write_end.reset();
-    streams->finish(pipe->id, [&drained] { drained = true; });
+    streams->finish(pipe->id, [&drained](const auto&) { drained = true; });
     EXPECT_TRUE(wait_until([&] { return drained; }));
     EXPECT_EQ(found, 1);
     EXPECT_EQ(slurp(directory + "/log"), "ready\nnot ready 12 yet\nalready ready 12\r\nready 13\n");
@@ -87,6 +88,48 @@ TEST_F(StreamTest, WhatIsWrittenAndWhatIsDroppedIsCountedByOutput) {
     EXPECT_LT(counted.dropped, counted.bytes);
     streams->forget("web");
     EXPECT_EQ(streams->counted("web", Channel::Stdout).bytes, 0u);
+}
+
+TEST_F(StreamTest, WhatAStderrGaveLastIsToldAtItsEnd) {
+    StreamSpec spec = file("log");
+    spec.channel = Channel::Stderr;
+    const auto short_one = spawn(spec, "first\nno newline");
+    ASSERT_TRUE(reap(*short_one));
+    EXPECT_EQ(short_one->last, "first\nno newline");
+    const auto silent = spawn(spec, "");
+    ASSERT_TRUE(reap(*silent));
+    EXPECT_EQ(silent->last, "");
+    const std::string text = numbered_lines(0, 2000) + "the end\n";
+    const auto long_one = spawn(spec, text);
+    ASSERT_TRUE(reap(*long_one));
+    ASSERT_TRUE(long_one->last);
+    EXPECT_EQ(*long_one->last, text.substr(text.size() - long_one->last->size()));
+    EXPECT_EQ(long_one->last->size(), LastBytes::kMax);
+}
+
+TEST_F(StreamTest, WhatAStderrGaveLastIsTheSameWhenItEndsLongBeforeItsProcess) {
+    StreamSpec spec = file("log");
+    spec.channel = Channel::Stderr;
+    auto pipe = streams->open(spec);
+    ASSERT_TRUE(pipe);
+    streams->start(pipe->id, 7);
+    write_all(pipe->write_end.get(), "bye\n");
+    pipe->write_end.reset();
+    ASSERT_TRUE(wait_until([&] { return slurp(directory + "/log") == "bye\n"; }));
+    std::optional<std::string> last;
+    bool drained = false;
+    streams->finish(pipe->id, [&](const std::optional<std::string>& what) {
+        drained = true;
+        last = what;
+    });
+    ASSERT_TRUE(wait_until([&] { return drained; }));
+    EXPECT_EQ(last, "bye\n");
+}
+
+TEST_F(StreamTest, NothingIsKeptOfAStdout) {
+    const auto worker = spawn(file("log"), "words\n");
+    ASSERT_TRUE(reap(*worker));
+    EXPECT_EQ(worker->last, std::nullopt);
 }
 
 TEST_F(StreamTest, AWorkerThatWritesAndExitsAtOnceLosesNothing) {

@@ -1,3 +1,5 @@
+circus_test(death_book LINK circus_supervise)
+circus_test(deaths LINK circus_supervise)
 circus_test(watcher LINK circus_supervise)
 circus_test(watcher_stop LINK circus_supervise)
 circus_test(watcher_demand LINK circus_supervise)

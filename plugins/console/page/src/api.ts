@@ -77,6 +77,22 @@ export interface Line {
   text: string;
 }
 
+export interface Death {
+  wid: number;
+  pid: number;
+  time: number;
+  age: number;
+  exit_code: number | null;
+  signal: string | null;
+  oom: boolean | null;
+  reason: string;
+  why: string | null;
+  max_rss: number;
+  cpu_user: number;
+  cpu_system: number;
+  stderr: string[] | null;
+}
+
 export class Failed extends Error {
   constructor(readonly status: number, reason: string) {
     super(reason);

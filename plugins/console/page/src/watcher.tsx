@@ -1,6 +1,7 @@
 // One watcher: a card a process, its last lines, its options.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Failed, get, type Line, type Process } from "./api";
+import { Deaths } from "./deaths";
 import { age, bytes, clock, percent } from "./format";
 import { Chart } from "./graphs";
 import { Actions, EventList, Scale, Status } from "./overview";
@@ -217,6 +218,7 @@ export function WatcherPage({ name }: { name: string }) {
           ))}
         </ul>
       </section>
+      <Deaths name={name} turn={own.filter((each) => each.topic.endsWith(".death")).at(-1)?.seq ?? 0} />
       <Logs name={name} />
       <OptionTable name={name} off={off} turn={String(watcher.numprocesses)} />
       <section aria-labelledby="own-events">

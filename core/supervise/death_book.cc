@@ -1,0 +1,247 @@
+#include "supervise/death_book.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <type_traits>
+#include <utility>
+
+namespace circus::supervise {
+
+namespace {
+
+constexpr std::uint64_t kBookMagic = 0x4465617468730001;  // and the version of what follows
+constexpr std::size_t kMaxText = DeathBook::kMaxWhy + DeathBook::kMaxStderr;
+
+}  // namespace
+
+struct DeathBook::Head {
+    std::uint64_t magic;
+    std::uint64_t last;                      // number of the newest record
+    std::uint32_t used_rows, used_counters;  // from there on none was ever used
+};
+// 0 as number or watcher: free. It is written last, so that a row that is there is a whole one.
+struct DeathBook::Row {
+    std::uint64_t number;
+    std::uint64_t watcher;
+    Death death;
+    std::uint16_t why, last;  // bytes of text
+};
+struct DeathBook::Counter {
+    std::uint64_t watcher;
+    std::uint64_t count;
+    std::int32_t code;
+    std::uint32_t reason;
+};
+
+namespace {
+
+constexpr std::size_t kBookHeadSize = 64;
+constexpr std::size_t kRowSize = 96;
+constexpr std::size_t kCounterSize = 24;
+constexpr std::size_t kRowsAt = kBookHeadSize;
+constexpr std::size_t kCountersAt = kRowsAt + DeathBook::kRecords * kRowSize;
+constexpr std::size_t kTextsAt = (kCountersAt + DeathBook::kCounters * kCounterSize + 4095) / 4096 * 4096;
+constexpr std::size_t kBookSize = kTextsAt + DeathBook::kRecords * kMaxText;
+
+// In its place among the other writes: this process may be killed between any two of them.
+void store_in_order(std::uint64_t& word, std::uint64_t value) {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    std::atomic_ref(word).store(value, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+// Of the end of an output, what begins with a line: the rest of one says little.
+std::string_view from_a_line_on(std::string_view text, std::size_t most) {
+    if (text.size() <= most) return text;
+    text.remove_prefix(text.size() - most);
+    const std::size_t newline = text.find('\n');
+    return newline == text.npos || newline + 1 == text.size() ? text : text.substr(newline + 1);
+}
+
+}  // namespace
+
+Result<sys::SharedMemory> DeathBook::make_memory() {
+    return sys::SharedMemory::make("circus-deaths", kBookSize, kTextsAt);
+}
+
+Result<std::unique_ptr<DeathBook>> DeathBook::open(UniqueFd memory) {
+    auto opened = sys::SharedMemory::open(std::move(memory), kBookSize, kTextsAt);
+    if (!opened) return opened.error();
+    auto book = std::make_unique<DeathBook>(std::move(*opened));
+    if (book->head().magic != kBookMagic) return Error{"records of deaths of another version"};
+    return book;
+}
+
+DeathBook::DeathBook(sys::SharedMemory memory) : memory_(std::move(memory)) {
+    static_assert(sizeof(Head) <= kBookHeadSize && sizeof(Row) == kRowSize &&
+                  sizeof(Counter) == kCounterSize);
+    static_assert(std::is_trivially_copyable_v<Death>);
+    static_assert(kRecords <= 65536 && kCounters <= 65536 && kMaxText <= 65535);
+    if (head().magic == 0) head().magic = kBookMagic;
+    if (head().magic == kBookMagic) read_index();
+}
+
+DeathBook::Head& DeathBook::head() const {
+    return *reinterpret_cast<Head*>(memory_.mapped().data());
+}
+
+DeathBook::Row& DeathBook::row(std::size_t at) const {
+    return *reinterpret_cast<Row*>(memory_.mapped().data() + kRowsAt + at * kRowSize);
+}
+
+DeathBook::Counter& DeathBook::counter(std::size_t at) const {
+    return *reinterpret_cast<Counter*>(memory_.mapped().data() + kCountersAt + at * kCounterSize);
+}
+
+// No further than to the last that was ever used: looking at the rest would take memory for it.
+void DeathBook::read_index() {
+    for (std::size_t at = 0; at < head().used_rows; ++at) {
+        const Row& each = row(at);
+        const auto place = static_cast<std::uint16_t>(at);
+        if (each.number == 0) {
+            free_rows_.push_back(place);
+            continue;
+        }
+        histories_[each.watcher].rows.push_back(place);
+        inherited_ = std::max(inherited_, each.death.child);
+    }
+    for (std::size_t at = 0; at < head().used_counters; ++at) {
+        const auto place = static_cast<std::uint16_t>(at);
+        if (counter(at).watcher == 0)
+            free_counters_.push_back(place);
+        else
+            histories_[counter(at).watcher].counters.push_back(place);
+    }
+    for (auto& [watcher, history] : histories_)
+        std::sort(history.rows.begin(), history.rows.end(),
+                  [this](std::size_t a, std::size_t b) { return row(a).number < row(b).number; });
+}
+
+std::uint16_t DeathBook::take_row(History& history) {
+    const auto take_oldest = [](History& of) {
+        const std::uint16_t at = of.rows.front();
+        of.rows.erase(of.rows.begin());
+        return at;
+    };
+    if (history.rows.size() >= kPerWatcher) return take_oldest(history);
+    if (!free_rows_.empty()) {
+        const std::uint16_t at = free_rows_.back();
+        free_rows_.pop_back();
+        return at;
+    }
+    if (head().used_rows < kRecords) return static_cast<std::uint16_t>(head().used_rows++);
+    const auto most = std::max_element(
+        histories_.begin(), histories_.end(),
+        [](const auto& a, const auto& b) { return a.second.rows.size() < b.second.rows.size(); });
+    return take_oldest(most->second);
+}
+
+bool DeathBook::add(std::uint64_t watcher, const Death& death, std::string_view why) {
+    History& history = histories_[watcher];
+    // Told to the arbiter before, which ended before it had said that it knows.
+    if (death.child <= inherited_)
+        if (const Row* known = find(history, death.child)) return !known->death.is_complete;
+    const std::uint16_t at = take_row(history);
+    Row& place = row(at);
+    store_in_order(place.number, 0);
+    why = why.substr(0, kMaxWhy);
+    if (!why.empty() && !memory_.write_at(kTextsAt + at * kMaxText, why)) why = {};
+    place.watcher = watcher;
+    place.death = death;
+    place.why = static_cast<std::uint16_t>(why.size());
+    place.last = 0;
+    store_in_order(place.number, ++head().last);
+    history.rows.push_back(at);
+    count(watcher, history, death);
+    return true;
+}
+
+// From the newest on, near which it is looked for as a rule.
+DeathBook::Row* DeathBook::find(const History& history, ChildId child) const {
+    for (auto at = history.rows.rbegin(); at != history.rows.rend(); ++at)
+        if (row(*at).death.child == child) return &row(*at);
+    return nullptr;
+}
+
+void DeathBook::count(std::uint64_t watcher, History& history, const Death& death) {
+    const auto reason = static_cast<std::uint32_t>(death.verdict.reason);
+    for (const std::uint16_t at : history.counters) {
+        Counter& known = counter(at);
+        if (known.code != death.code || known.reason != reason) continue;
+        ++known.count;
+        return;
+    }
+    std::uint16_t at = 0;
+    if (!free_counters_.empty()) {
+        at = free_counters_.back();
+        free_counters_.pop_back();
+    } else if (head().used_counters < kCounters) {
+        at = static_cast<std::uint16_t>(head().used_counters++);
+    } else {
+        return;  // so many ways of ending in so many watchers there are not
+    }
+    Counter& added = counter(at);
+    added.count = 1;
+    added.code = death.code;
+    added.reason = reason;
+    store_in_order(added.watcher, watcher);
+    history.counters.push_back(at);
+}
+
+void DeathBook::complete(std::uint64_t watcher, ChildId child, bool keeps_stderr, std::string_view last) {
+    const auto history = histories_.find(watcher);
+    if (history == histories_.end()) return;
+    Row* const place = find(history->second, child);
+    if (!place) return;
+    last = from_a_line_on(last, kMaxStderr);
+    const auto at = static_cast<std::size_t>(place - &row(0));
+    if (!last.empty() && !memory_.write_at(kTextsAt + at * kMaxText + kMaxWhy, last)) last = {};
+    place->last = static_cast<std::uint16_t>(last.size());
+    place->death.keeps_stderr = keeps_stderr;
+    place->death.is_complete = true;
+}
+
+void DeathBook::forget(std::uint64_t watcher) {
+    const auto history = histories_.find(watcher);
+    if (history == histories_.end()) return;
+    for (const std::uint16_t at : history->second.rows) {
+        store_in_order(row(at).number, 0);
+        free_rows_.push_back(at);
+    }
+    for (const std::uint16_t at : history->second.counters) {
+        store_in_order(counter(at).watcher, 0);
+        free_counters_.push_back(at);
+    }
+    histories_.erase(history);
+}
+
+std::string DeathBook::text_of(std::size_t at, std::size_t from, std::size_t size) const {
+    return size == 0 ? std::string() : memory_.read_at(kTextsAt + at * kMaxText + from, size);
+}
+
+std::vector<DeathBook::Record> DeathBook::last(std::uint64_t watcher, std::size_t count) const {
+    std::vector<Record> records;
+    const auto history = histories_.find(watcher);
+    if (history == histories_.end()) return records;
+    const auto& rows = history->second.rows;
+    records.reserve(std::min(count, rows.size()));
+    for (std::size_t i = rows.size() - std::min(count, rows.size()); i < rows.size(); ++i) {
+        const Row& place = row(rows[i]);
+        records.push_back(
+            {place.death, text_of(rows[i], 0, place.why), text_of(rows[i], kMaxWhy, place.last)});
+    }
+    return records;
+}
+
+std::vector<DeathBook::Count> DeathBook::counts(std::uint64_t watcher) const {
+    std::vector<Count> counts;
+    const auto history = histories_.find(watcher);
+    if (history == histories_.end()) return counts;
+    for (const std::uint16_t at : history->second.counters) {
+        const Counter& known = counter(at);
+        counts.push_back({static_cast<model::DeathReason>(known.reason), known.code, known.count});
+    }
+    return counts;
+}
+
+}  // namespace circus::supervise
