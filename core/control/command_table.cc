@@ -56,6 +56,7 @@ const std::vector<Command>& table() {
          .properties = {},
          .render = render_commands},
         {.name = "deaths",
+         .role = Role::Read,
          .summary = "show the processes that have ended, and why",
          .help = "Shows the last processes that have ended, 100 of each watcher at the most, oldest first: "
                  "exit code or signal, the reason as far as circusd knows it, and what they used. The reason "
