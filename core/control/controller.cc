@@ -12,9 +12,10 @@ namespace circus::control {
 
 namespace {
 
-bool is_audited(std::string_view name) {
+// What whoever may only look may do changes nothing: a gauge that is asked for.
+bool is_audited(std::string_view name, const Json& properties) {
     const Command* const command = find_command(name);
-    return command && command->changes;
+    return command && command->changes && role_needed(*command, properties) > model::Role::Read;
 }
 
 // Answers, and writes down who asked for what and how it ended.
@@ -56,7 +57,7 @@ bool Controller::handle(std::string_view bytes, const Send& send, const Caller& 
     // A cast is never waited for, so its operations need no Done.
     const bool waits = !request.cast && flag_of(properties, "waiting");
     if (!is_permitted(caller, request.command, properties, Reply(answer, waits))) return !request.cast;
-    if (is_audited(request.command)) {
+    if (is_audited(request.command, properties)) {
         answer = audited(caller, request.command, properties, std::move(answer));
         answer_text = {};  // then `answer` has it all
     }
@@ -71,7 +72,7 @@ bool Controller::handle(std::string_view bytes, const Send& send, const Caller& 
 void Controller::call(std::string_view plugin, const std::string& command, const Json& properties,
                       Answered answered) {
     // Of a plugin's own figures there are many, each second.
-    if (is_audited(command) && !equals_ignoring_case(command, "gauge"))
+    if (is_audited(command, properties) && !equals_ignoring_case(command, "gauge"))
         answered = audited(caller_of_plugin(plugin), command, properties, std::move(answered));
     dispatch(command, properties, Reply(std::move(answered), flag_of(properties, "waiting")));
 }

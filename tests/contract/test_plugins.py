@@ -84,10 +84,10 @@ class Examples(PluginCase):
 
     def test_AnEventReachesAPluginAndItsCommandAnswers(self):
         self.wait_state("greet", "active")
-        before = self.client.ok("deaths")["deaths"]
+        before = self.client.ok("counted")["deaths"]
         pid = self.daemon.wait_active("web", 1)[0]
         kill_child(self.daemon.keeper, pid)
-        wait_until(lambda: self.client.ok("deaths")["deaths"] == before + 1)
+        wait_until(lambda: self.client.ok("counted")["deaths"] == before + 1)
         self.wait_log(f"plugin greet: so long, {pid}")
         self.daemon.wait_active("web", 1)
 
@@ -105,8 +105,8 @@ class Examples(PluginCase):
     def test_ACommandOfAPluginIsListedAndGoesWithIt(self):
         self.wait_state("greet", "active")
         commands = self.client.ok("commands")["commands"]
-        self.assertEqual(commands["deaths"]["plugin"], "greet")
-        self.assertEqual(commands["deaths"]["summary"], "how many processes ended")
+        self.assertEqual(commands["counted"]["plugin"], "greet")
+        self.assertEqual(commands["counted"]["summary"], "how many processes ended")
         self.assertNotIn("plugin", commands["list"])
         self.assertEqual((commands["list"]["changes"], commands["stop"]["changes"]), (False, True))
         self.assertEqual(commands["incr"]["properties"], {"name": {"type": "string", "required": True},
@@ -114,10 +114,10 @@ class Examples(PluginCase):
                                                           "waiting": {"type": "boolean", "required": False}})
         self.client.ok("plugin", name="greet", action="disable", waiting=True)
         self.assertEqual(self.plugin("greet")["state"], "disabled")
-        self.assert_error(self.client.ask("deaths"), 2, "unknown command: 'deaths'")
+        self.assert_error(self.client.ask("counted"), 2, "unknown command: 'counted'")
         answer = self.client.ok("plugin", name="greet", action="enable", waiting=True)
         self.assertEqual(answer["state"], "active")
-        self.assertEqual(self.client.ok("deaths")["deaths"], 0)
+        self.assertEqual(self.client.ok("counted")["deaths"], 0)
 
     def test_RestartIsAStopAndAStart(self):
         self.wait_state("tick", "active")
@@ -160,7 +160,7 @@ class ExamplesIsolated(Examples):
         web = self.daemon.pids("web")
         kill_child(self.daemon.keeper, hosts[0])
         self.wait_log("plugin greet: its process ended by itself, killed by signal 9; it is started anew")
-        wait_until(lambda: self.client.ask("deaths")["status"] == "ok")
+        wait_until(lambda: self.client.ask("counted")["status"] == "ok")
         self.assertEqual(self.daemon.pids("web"), web)
 
 
@@ -495,7 +495,7 @@ class FromElsewhere(PluginCase):
     config = from_elsewhere(False)
 
     def test_APluginOfTheFrozenHeaderAndOneInRustDoWhatTheOthersDo(self):
-        commands = [name for name in ("deaths", "tally") if name == "deaths" or "tally" in self.config]
+        commands = [name for name in ("counted", "tally") if name == "counted" or "tally" in self.config]
         for name in [line[len("[plugin."):-1] for line in self.config.splitlines() if line.startswith("[plugin.")]:
             self.wait_state(name, "active")
         wait_until(lambda: self.plugin("tick")["calls"] > 3)

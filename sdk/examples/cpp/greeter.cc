@@ -21,7 +21,7 @@ class Greeter final : public circus::Plugin {
             ++count_;
             host().info(config().at("greeting").get<std::string>() + ", " + event.at("process_pid").dump());
         });
-        command_ = command("deaths",
+        command_ = command("counted",
                            [this](const circus::Json&, circus::Deferred) {
                                return circus::Json{{"deaths", count_}};
                            },
