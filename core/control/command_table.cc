@@ -130,13 +130,15 @@ const std::vector<Command>& table() {
          .role = Role::Read,
          .summary = "show a gauge, or set it",
          .help =
-             "Shows the gauges of a WATCHER, or the one called NAME, with their age; with VALUE it sets one. "
-             "Plugins set and read gauges as well: the autoscaler scales by them.",
-         .answer = "`gauges`, {name: {`value`, `age` in seconds, `by`}}",
-         .properties = {{"watcher", Type::Text, true},
+             "Shows all gauges, those of a WATCHER, or the one called NAME, with their age; with VALUE it sets "
+             "one. Plugins set and read gauges as well: the autoscaler scales by them.",
+         .answer =
+             "`gauges`, {name: {`value`, `age` in seconds, `by`}}; without watcher the same by watcher, whose "
+             "name is in lower case",
+         .properties = {{"watcher", Type::Text},
                         {"name", Type::Text},
                         {"value", Type::Any, false, Role::Operate}},
-         .arguments = {{"watcher", Kind::Text, true, "whose; any word, as a rule a watcher's name"},
+         .arguments = {{"watcher", Kind::Text, false, "whose; any word, as a rule a watcher's name"},
                        {"name", Kind::Text, false, "which one"},
                        {"value", Kind::Text, false, "a number: what it is from now on"}},
          .changes = true,

@@ -91,13 +91,19 @@ std::string render_figures(const Json& answer, const Json&) {
     return aligned(rows);
 }
 
-std::string render_gauges(const Json& answer, const Json&) {
+std::string render_gauges(const Json& answer, const Json& asked) {
     const Json& gauges = member(answer, "gauges");
     if (!gauges.is_object()) return "ok";
     std::vector<std::string> lines;
-    for (const auto& [name, gauge] : gauges.items())
-        lines.push_back(cat(name, ": ", str(member(gauge, "value")), " (", seconds(member(gauge, "age")),
-                            " ago, by ", str(member(gauge, "by")), ")"));
+    const auto add = [&lines](const Json& of, const std::string& before) {
+        for (const auto& [name, gauge] : of.items())
+            lines.push_back(cat(before, name, ": ", str(member(gauge, "value")), " (",
+                                seconds(member(gauge, "age")), " ago, by ", str(member(gauge, "by")), ")"));
+    };
+    if (asked.is_object() && asked.contains("watcher"))
+        add(gauges, {});
+    else
+        for (const auto& [watcher, of] : gauges.items()) add(of, watcher + " ");
     return lines.empty() ? "no gauges" : join(lines, "\n");
 }
 

@@ -23,6 +23,15 @@ Error refused(std::string why, Errno number = Errno::Message) {
     return {std::move(why), static_cast<int>(number)};
 }
 
+// By the names of watchers, in lower case.
+Json all_gauges(const Gauges& gauges) {
+    Json all = Json::object();
+    std::uint64_t seen = 0;
+    for (const auto& each : gauges.changed_since(seen))
+        if (!all.contains(each.watcher)) all[each.watcher] = gauges.show(each.watcher, {});
+    return all;
+}
+
 std::string text_of(const Json& properties, const char* name) {
     return control::has(properties, name) ? control::text_of(properties, name) : std::string();
 }
@@ -162,8 +171,12 @@ void Plugins::gauge(const Json& properties, const Answered& answered) {
     const std::string watcher = text_of(properties, "watcher");
     const std::string name = text_of(properties, "name");
     const auto value = properties.find("value");
-    if (value == properties.end() || value->is_null())
-        return answered(Json{{"gauges", board_.services().gauges.show(watcher, name)}});
+    const bool is_question = value == properties.end() || value->is_null();
+    if (watcher.empty()) {
+        if (!is_question || !name.empty()) return answered(refused("message invalid 'watcher' is missing"));
+        return answered(Json{{"gauges", all_gauges(board_.services().gauges)}});
+    }
+    if (is_question) return answered(Json{{"gauges", board_.services().gauges.show(watcher, name)}});
     const auto number = value->is_number()   ? std::optional(value->get<double>())
                         : value->is_string() ? parse_number(value->get_ref<const std::string&>())
                                              : std::nullopt;

@@ -135,7 +135,7 @@ void Exporter::Impl::ask() {
 void Exporter::Impl::take(const Texts& texts) {
     try {
         families_ = page_.make({circus::Json::parse(texts.figures), circus::Json::parse(texts.sockets),
-                                circus::Json::parse(texts.plugins)});
+                                circus::Json::parse(texts.plugins), circus::Json::parse(texts.gauges)});
     } catch (const std::exception& wrong) {
         return give_up(std::string("circusd's answer is not understood: ") + wrong.what());
     }

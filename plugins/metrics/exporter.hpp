@@ -30,7 +30,7 @@ class Exporter {
     };
     // The answers of circusd, each as it came.
     struct Texts {
-        std::string figures, sockets, plugins;
+        std::string figures, sockets, plugins, gauges;
     };
 
     // Binds; throws circus::Failure with the address and the reason.

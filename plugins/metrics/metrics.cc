@@ -1,5 +1,5 @@
 // metrics: what circusd has counted and what its processes use, for Prometheus. This file is the plugin's
-// side on circusd's loop, and it is small on purpose: it asks three commands when it is told to, and hands
+// side on circusd's loop, and it is small on purpose: it asks four commands when it is told to, and hands
 // the texts of the answers on; they are read, and the page is made and served, by Exporter on a thread of its
 // own.
 #include <array>
@@ -27,10 +27,11 @@ struct Question {
     const char* properties;
     std::string Exporter::Texts::*answer;
 };
-constexpr std::array<Question, 3> kQuestions{{
+constexpr std::array<Question, 4> kQuestions{{
     {"figures", "{}", &Exporter::Texts::figures},
     {"listsockets", R"({"figures": true})", &Exporter::Texts::sockets},
     {"plugins", "{}", &Exporter::Texts::plugins},
+    {"gauge", "{}", &Exporter::Texts::gauges},
 }};
 
 class Metrics final : public circus::Plugin {

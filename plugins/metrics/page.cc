@@ -1,6 +1,7 @@
 #include "page.hpp"
 
 #include <array>
+#include <string_view>
 #include <utility>
 
 namespace metrics {
@@ -9,8 +10,16 @@ namespace {
 
 using circus::Json;
 
+constexpr double kGaugeAge = 600;  // seconds: an older one is of something that is no more
+
 double number(const Json& object, const char* name) {
     return object.at(name).get<double>();
+}
+
+std::string in_lower_case(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
 }
 
 std::vector<double> numbers(const Json& list) {
@@ -31,6 +40,12 @@ std::vector<prometheus::MetricFamily> Page::make(const Sample& sample) {
     for (const auto& [name, watcher] : figures.at("watchers").items()) add_watcher(name, watcher, keeper);
     for (const Json& socket : sample.sockets.at("sockets")) add_socket(socket);
     for (const auto& [name, plugin] : sample.plugins.at("plugins").items()) add_plugin(name, plugin);
+    std::map<std::string, std::string> written;  // gauges know watchers by their names in lower case
+    for (const auto& [name, watcher] : figures.at("watchers").items()) written[in_lower_case(name)] = name;
+    for (const auto& [name, gauges] : sample.gauges.at("gauges").items()) {
+        const auto known = written.find(name);
+        add_gauges(known == written.end() ? name : known->second, gauges);
+    }
     add_loop(figures.at("loop"));
     add_daemon(figures);
     return series_.end();
@@ -150,6 +165,23 @@ void Page::add_plugin(const std::string& name, const Json& plugin) {
                     number(plugin, "slow"), is_new);
     series_.counter("circus_plugin_errors_total", "Calls that failed, and what else the plugin did wrong.",
                     labels, number(plugin, "errors"), is_new);
+}
+
+// ---- gauges ----
+
+void Page::add_gauges(const std::string& watcher, const Json& gauges) {
+    constexpr std::string_view kWish = "autoscaler.wanted.";
+    for (const auto& [name, gauge] : gauges.items()) {
+        if (number(gauge, "age") > kGaugeAge) continue;
+        if (name.starts_with(kWish))
+            series_.gauge("circus_autoscaler_wanted_workers",
+                          "Workers that the autoscaler would have, by why; it takes the most.",
+                          {{"watcher", watcher}, {"reason", name.substr(kWish.size())}},
+                          number(gauge, "value"));
+        else
+            series_.gauge("circus_gauge", "What a plugin or a client has set (circusctl gauge).",
+                          {{"watcher", watcher}, {"gauge", name}}, number(gauge, "value"));
+    }
 }
 
 // ---- circusd ----

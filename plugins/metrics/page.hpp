@@ -1,6 +1,6 @@
-// Page: what a scrape shows, made of three answers of circusd (`figures`, `listsockets`, `plugins`) and of
-// what /proc says of the processes that they name. No label has a pid or anything else that grows without
-// bound: names of watchers, sockets and plugins, reasons, exit codes and signals.
+// Page: what a scrape shows, made of four answers of circusd (`figures`, `listsockets`, `plugins`, `gauge`)
+// and of what /proc says of the processes that they name. No label has a pid or anything else that grows
+// without bound: names of watchers, sockets, plugins and gauges, reasons, exit codes and signals.
 //
 // Driven by Exporter, on its thread.
 #pragma once
@@ -19,7 +19,7 @@
 namespace metrics {
 
 struct Sample {
-    circus::Json figures, sockets, plugins;
+    circus::Json figures, sockets, plugins, gauges;
 };
 
 // Where processes are looked up; the product's reads /proc.
@@ -42,6 +42,7 @@ class Page {
     void add_use(const std::string& name, const Json& watcher, pid_t keeper, bool is_new);
     void add_socket(const Json& socket);
     void add_plugin(const std::string& name, const Json& plugin);
+    void add_gauges(const std::string& watcher, const Json& gauges);
     void add_loop(const Json& loop);
     void add_daemon(const Json& figures);
     // Whether a count that only grows has gone back since the last page: its owner is another one.

@@ -270,6 +270,13 @@ cmd = {SLEEPER}
         self.assertGreater(page.value("circus_loop_turn_seconds_count"), 0)
         self.assertGreater(page.value("circus_loop_turn_seconds_sum"), 0)
 
+    def test_WhatPluginsAndClientsSetIsShown(self):
+        daemon = self.run_with(f"[watcher.Web]\ncmd = {SLEEPER}\n")
+        daemon.client.ok("gauge", watcher="web", name="autoscaler.wanted.busy", value=4)
+        daemon.client.ok("gauge", watcher="web", name="latency", value=0.25)
+        page = self.wait_value(daemon, 0.25, "circus_gauge", watcher="Web", gauge="latency")
+        self.assertEqual(page.value("circus_autoscaler_wanted_workers", watcher="Web", reason="busy"), 4)
+
     def test_ASlowTurnOfTheLoopIsSeen(self):
         """A plugin's command that takes 50 ms holds up the loop of the arbiter that it runs in."""
         daemon = self.run_with(f'[watcher.web]\ncmd = {SLEEPER}\n[plugin.slow]\nuse = "{SLOW}"\n')

@@ -80,11 +80,11 @@ struct MetricsServerTest : ::testing::Test {
                 port = std::stoi(line.text.substr(line.text.rfind(':') + 1));
         }
     }
-    // Waits until the plugin has asked its three questions; what it asked.
+    // Waits until the plugin has asked its questions; what it asked.
     std::vector<std::string> asked() {
         const auto deadline = std::chrono::steady_clock::now() + kPatience;
         std::vector<std::string> commands;
-        while (commands.size() < 3 && std::chrono::steady_clock::now() < deadline) {
+        while (commands.size() < 4 && std::chrono::steady_clock::now() < deadline) {
             host.poll(milliseconds(1));
             for (const auto& call : host.take_calls()) commands.push_back(call.command);
         }
@@ -93,6 +93,7 @@ struct MetricsServerTest : ::testing::Test {
     void answer(int dropped = 0) {
         host.reply_to("plugins", CIRCUS_OK, {{"plugins", Json::object()}});
         host.reply_to("listsockets", CIRCUS_OK, {{"sockets", Json::array()}});
+        host.reply_to("gauge", CIRCUS_OK, {{"gauges", Json::object()}});
         host.reply_to("figures", CIRCUS_OK,
                       {{"watchers", Json::object()},
                        {"keeper", ::getpid()},
@@ -107,11 +108,11 @@ struct MetricsServerTest : ::testing::Test {
     std::vector<std::string> lines;
 };
 
-TEST_F(MetricsServerTest, AScrapeIsAnsweredByThreeCommands) {
+TEST_F(MetricsServerTest, AScrapeIsAnsweredByFourCommands) {
     start();
     Scraper scraper(port);
     scraper.get();
-    EXPECT_THAT(asked(), ::testing::UnorderedElementsAre("figures", "listsockets", "plugins"));
+    EXPECT_THAT(asked(), ::testing::UnorderedElementsAre("figures", "listsockets", "plugins", "gauge"));
     answer();
     const std::string response = scraper.response();
     EXPECT_THAT(response, StartsWith("HTTP/1.1 200 "));
@@ -176,6 +177,7 @@ TEST_F(MetricsServerTest, ARefusalOfCircusdIsNoPage) {
     host.reply_to("figures", CIRCUS_E_NOT_FOUND, {{"reason", "unknown command: 'figures'"}});
     host.reply_to("plugins", CIRCUS_OK, {{"plugins", Json::object()}});
     host.reply_to("listsockets", CIRCUS_OK, {{"sockets", Json::array()}});
+    host.reply_to("gauge", CIRCUS_OK, {{"gauges", Json::object()}});
     const std::string response = scraper.response();
     EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
     EXPECT_THAT(response, HasSubstr("unknown command: 'figures'"));

@@ -49,7 +49,10 @@ Sample sample_of(Json watchers) {
              {"events_dropped", 0},
              {"loop", {{"bounds", {0.001, 1.0}}, {"turns", {5, 2, 1}}, {"busy", 3.5}}}},
             {{"sockets", Json::array({{{"name", "web"}, {"figures", std::move(figures)}}})}},
-            {{"plugins", std::move(plugins)}}};
+            {{"plugins", std::move(plugins)}},
+            {{"gauges",
+              {{"web", {{"latency", {{"value", 0.25}, {"age", 3.0}}}, {"old", {{"value", 1}, {"age", 1e6}}}}},
+               {"job", {{"autoscaler.wanted.busy", {{"value", 3}, {"age", 1.0}}}}}}}}};
 }
 
 // Processes 11 and 12 have used a second each, half of it in children; their parent is the keeper, 1.
@@ -127,7 +130,14 @@ TEST_F(MetricsPageTest, AWatcherThatWasAddedAnewGoesOnFromWhereItWas) {
 
 TEST_F(MetricsPageTest, WhatIsGoneIsNotShown) {
     open(sample_of({{"web", watcher_of(5)}}));
-    EXPECT_THAT(open(sample_of(Json::object())), Not(HasSubstr("watcher=")));
+    EXPECT_THAT(open(sample_of(Json::object())), Not(HasSubstr("circus_watcher")));
+}
+
+TEST_F(MetricsPageTest, GaugesAreShownWhileSomebodySetsThem) {
+    const std::string text = open(sample_of({{"Web", watcher_of(1)}}));
+    EXPECT_THAT(text, HasSubstr("circus_gauge{watcher=\"Web\",gauge=\"latency\"} 0.25\n"));
+    EXPECT_THAT(text, HasSubstr("circus_autoscaler_wanted_workers{watcher=\"job\",reason=\"busy\"} 3\n"));
+    EXPECT_THAT(text, Not(HasSubstr("gauge=\"old\"")));
 }
 
 TEST_F(MetricsPageTest, NamesAreEscaped) {
