@@ -129,12 +129,12 @@ const std::vector<Command>& table() {
         {.name = "gauge",
          .role = Role::Read,
          .summary = "show a gauge, or set it",
-         .help =
-             "Shows all gauges, those of a WATCHER, or the one called NAME, with their age; with VALUE it sets "
-             "one. Plugins set and read gauges as well: the autoscaler scales by them.",
-         .answer =
-             "`gauges`, {name: {`value`, `age` in seconds, `by`}}; without watcher the same by watcher, whose "
-             "name is in lower case",
+         .help = "Shows all gauges, those of a WATCHER, or the one called NAME, with their age; with VALUE "
+                 "it sets "
+                 "one. Plugins set and read gauges as well: the autoscaler scales by them.",
+         .answer = "`gauges`, {name: {`value`, `age` in seconds, `by`}}; without watcher the same by "
+                   "watcher, whose "
+                   "name is in lower case",
          .properties = {{"watcher", Type::Text},
                         {"name", Type::Text},
                         {"value", Type::Any, false, Role::Operate}},

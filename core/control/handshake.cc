@@ -10,7 +10,7 @@ namespace circus::control {
 
 namespace {
 
-constexpr const char* kVerdicts = "inproc://handshake";
+constexpr const char* kHandshakes = "inproc://handshake";
 
 struct HandshakeEvent {
     std::uint16_t kind = 0;
@@ -34,13 +34,13 @@ HandshakeEvent next_event(zmq::socket_t& events) {
 }  // namespace
 
 Handshake::Handshake(zmq::context_t& context, zmq::socket_t& watched, bool with_key) : with_key_(with_key) {
-    if (zmq_socket_monitor(watched.handle(), kVerdicts,
+    if (zmq_socket_monitor(watched.handle(), kHandshakes,
                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                                ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) != 0)
         throw zmq::error_t();
     events_ = std::make_unique<zmq::socket_t>(context, zmq::socket_type::pair);
     events_->set(zmq::sockopt::linger, 0);
-    events_->connect(kVerdicts);
+    events_->connect(kHandshakes);
 }
 
 Handshake::~Handshake() = default;

@@ -173,7 +173,7 @@ void Plugins::gauge(const Json& properties, const Answered& answered) {
     const auto value = properties.find("value");
     const bool is_question = value == properties.end() || value->is_null();
     if (watcher.empty()) {
-        if (!is_question || !name.empty()) return answered(refused("message invalid 'watcher' is missing"));
+        if (!is_question || !name.empty()) return answered(refused("whose gauge? 'watcher' is missing"));
         return answered(Json{{"gauges", all_gauges(board_.services().gauges)}});
     }
     if (is_question) return answered(Json{{"gauges", board_.services().gauges.show(watcher, name)}});
@@ -181,7 +181,7 @@ void Plugins::gauge(const Json& properties, const Answered& answered) {
                         : value->is_string() ? parse_number(value->get_ref<const std::string&>())
                                              : std::nullopt;
     if (!number || !std::isfinite(*number)) return answered(refused("'value' isn't a number"));
-    if (name.empty()) return answered(refused("message invalid 'name' is missing"));
+    if (name.empty()) return answered(refused("which gauge? 'name' is missing"));
     board_.services().gauges.set(watcher, name, *number, "a client");
     answered(Json::object());
 }

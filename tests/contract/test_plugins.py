@@ -140,7 +140,7 @@ class Examples(PluginCase):
                          r"^queue: 12.5 \(\d+\.\d+s ago, by a client\)\n$")
         self.assertEqual(self.client.ok("gauge")["gauges"]["web"]["queue"]["value"], 12.5)
         self.assertRegex(self.circusctl("gauge").stdout, r"(^|\n)web queue: 12\.5 \(")
-        self.assert_error(self.client.ask("gauge", value=1), 3, "message invalid 'watcher' is missing")
+        self.assert_error(self.client.ask("gauge", value=1), 3, "whose gauge? 'watcher' is missing")
         self.assert_error(self.client.ask("gauge", watcher="web", name="queue", value="many"), 3,
                           "'value' isn't a number")
 
