@@ -284,6 +284,7 @@ class ArbiterProcess {
         upgrade_.emplace(server_->controller()->registry(), *keeper_, worker_port_, options_.file,
                          [this] { leaving_.start(kLeaveDelay); });
         plugins_.emplace(board_, [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
+        board_.keepsakes().when_kept([this] { link_->save_beside(record_.saved(*plugins_)); });
         settings_->attach({loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid,
                            *plugins_, *guard_, *service_, *link_, holds_},
                           settings);

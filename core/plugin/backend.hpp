@@ -46,6 +46,9 @@ class Backend {
     virtual void sink_opened(SinkId sink, circus_status status, const std::string& why) = 0;
     virtual void sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) = 0;
     virtual void sink_ready(SinkId sink) = 0;
+    // For the instance after this one, an object's text; empty: nothing was kept.
+    virtual void keep(const std::string& json) = 0;
+    virtual std::string kept() = 0;
     virtual void log(log::Level level, const std::string& line) = 0;
 };
 

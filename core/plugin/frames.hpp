@@ -3,7 +3,7 @@
 // is a ROUTER of circusd that nobody else is told of; order is kept both ways.
 //
 //   circus-plugin says                                circusd says
-//   hello     token                                   start        name, file, options
+//   hello     token                                   start        name, file, options, kept (if any)
 //   started                                           reconfigure  options
 //   failed    why; it goes when it is told to         leave
 //   declare   id, kind, name, detail                  declared     id, status, why (at once)
@@ -11,6 +11,7 @@
 //   call      id (0: no reply), command, properties   reply        id, status, answer
 //   publish   topic, payload                          event        id, topic, payload
 //   gauge     watcher, name, value                    gauge        watcher, name, value, age in ms
+//   keep      state
 //   answer    token, status, answer                   invoke       token, id, kind, then properties,
 //                                                                  or hook, watcher, args
 //   opened    sink, status, why                       open         id, sink, options
@@ -21,8 +22,8 @@
 //   log       level, line
 //   bye       it was stopped
 //
-// `answer`, `properties`, `payload`, `options` and `args` are objects. How it dies is told by the keeper, not
-// by a message that does not come.
+// `answer`, `properties`, `payload`, `options`, `args`, `state` and `kept` are objects. How it dies is told
+// by the keeper, not by a message that does not come.
 #pragma once
 
 #include <initializer_list>

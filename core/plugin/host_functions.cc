@@ -39,7 +39,7 @@ Milliseconds milliseconds(std::uint64_t ms) {
 
 const std::vector<std::string>& offered_extensions() {
     static const std::vector<std::string> ids{CIRCUS_EXT_COMMANDS, CIRCUS_EXT_HOOKS, CIRCUS_EXT_SINKS,
-                                              CIRCUS_EXT_GAUGES, CIRCUS_EXT_FDS};
+                                              CIRCUS_EXT_GAUGES,   CIRCUS_EXT_FDS,   CIRCUS_EXT_STATE};
     return ids;
 }
 
@@ -239,12 +239,36 @@ const void* HostFunctions::extension(const circus_host* host, const char* id) {
             r.poll->watch(events);
             return t.enter(std::move(r), {}, out);
         }};
+    static const circus_ext_state state{
+        sizeof state, 0,
+        [](const circus_host* self, circus_str json) {
+            HostTable& t = of(self);
+            if (!t.on_loop("state.keep()")) return CIRCUS_E_THREAD;
+            if (json.len == 0 || !is_object(text(json)) || !t.is_usable("state.keep()"))
+                return CIRCUS_E_INVALID;
+            if (json.len > CIRCUS_STATE_MAX) {
+                t.error_ = cat("a state of ", json.len, " bytes, of ", CIRCUS_STATE_MAX, " at most");
+                return CIRCUS_E_INVALID;
+            }
+            t.backend_.keep(text(json));
+            return CIRCUS_OK;
+        },
+        [](const circus_host* self, circus_str* json) {
+            HostTable& t = of(self);
+            if (!t.on_loop("state.kept()")) return CIRCUS_E_THREAD;
+            if (!json || !t.is_usable("state.kept()")) return CIRCUS_E_INVALID;
+            t.kept_ = t.backend_.kept();
+            if (t.kept_.empty()) return CIRCUS_E_NOT_FOUND;
+            *json = to_abi(t.kept_);
+            return CIRCUS_OK;
+        }};
     const std::string_view asked(id);
     if (asked == CIRCUS_EXT_COMMANDS) return &commands;
     if (asked == CIRCUS_EXT_HOOKS) return &hooks;
     if (asked == CIRCUS_EXT_SINKS) return &sinks;
     if (asked == CIRCUS_EXT_GAUGES) return &gauges;
     if (asked == CIRCUS_EXT_FDS) return &fds;
+    if (asked == CIRCUS_EXT_STATE) return &state;
     return nullptr;
 }
 

@@ -153,6 +153,7 @@ class HostTable {
     Meter meter_;
     std::atomic<bool> open_{false};
     std::string error_;
+    std::string kept_;  // as it was given out
     std::map<circus_id, Registration> registrations_;
     circus_id last_id_ = 0;
     HostSinks sinks_;

@@ -85,7 +85,10 @@ void IsolatedRunner::on_hello() {
     if (phase_ != Phase::Starting) return;
     connected_ = true;
     make_declarations();
-    say(frame({{"m", "start"}, {"name", config_.name}, {"file", config_.file}}, "options", config_.options));
+    Json start{{"m", "start"}, {"name", config_.name}, {"file", config_.file}};
+    const std::string& kept = board_.keepsakes().of(config_.name);
+    if (!kept.empty()) start["kept"] = Json::parse(kept);
+    say(frame(start, "options", config_.options));
     gauges_seen_ = 0;
 }
 
@@ -123,9 +126,10 @@ void IsolatedRunner::on_process_event(const bus::Event& event) {
 
 void IsolatedRunner::on_message(const Json& message) {
     const auto& what = message["m"].get_ref<const std::string&>();
-    // These two may arrive after the news of its end.
+    // These three may arrive after the news of its end.
     if (what == "log")
         return log::write(message.at("level").get<log::Level>(), message.at("line").get<std::string>());
+    if (what == "keep") return board_.keepsakes().keep(config_.name, dump(message.at("state")));
     if (what == "failed") {
         failure_ = message.at("why").get<std::string>();
         say(frame({{"m", "leave"}}));

@@ -190,6 +190,14 @@ void LocalBackend::close_sink(SinkId sink) {
     host_->close_sink(sink);
 }
 
+void LocalBackend::keep(const std::string& json) {
+    board_.keepsakes().keep(plugin_, json);
+}
+
+std::string LocalBackend::kept() {
+    return board_.keepsakes().of(plugin_);
+}
+
 void LocalBackend::log(log::Level level, const std::string& line) {
     log::write(level, line);
 }

@@ -63,6 +63,8 @@ class LocalBackend final : public Backend, private HookTarget, private SinkPort 
     void sink_opened(SinkId sink, circus_status status, const std::string& why) override;
     void sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) override;
     void sink_ready(SinkId sink) override;
+    void keep(const std::string& json) override;
+    std::string kept() override;
     void log(log::Level level, const std::string& line) override;
 
   private:

@@ -85,6 +85,8 @@ void Plugins::configure(const std::vector<config::PluginConfig>& wanted) {
         }
         entries_.push_back(std::move(entry));
     }
+    // Of no plugin any more.
+    for (const auto& [name, saved] : std::exchange(restored_, {})) board_.keepsakes().forget(name);
     std::stable_sort(entries_.begin(), entries_.end(),
                      [](const auto& a, const auto& b) { return a->config.priority > b->config.priority; });
 }
@@ -130,10 +132,20 @@ void Plugins::act(const Json& properties, const Answered& answered) {
 
 Json Plugins::saved() const {
     Json saved = Json::object();
+    const auto keep = [&](const std::string& name) {
+        const std::string& kept = board_.keepsakes().of(name);
+        if (!kept.empty()) saved[name]["kept"] = kept;
+    };
     for (const auto& entry : entries_) {
         if (entry->removed) continue;
         if (entry->enabled != entry->config.active) saved[entry->config.name]["enabled"] = entry->enabled;
         if (entry->quarantined) saved[entry->config.name]["quarantine"] = entry->failure;
+        keep(entry->config.name);
+    }
+    for (const auto& [name, row] : restored_) {
+        if (row.enabled) saved[name]["enabled"] = *row.enabled;
+        if (!row.quarantine.empty()) saved[name]["quarantine"] = row.quarantine;
+        keep(name);
     }
     return saved;
 }
@@ -143,6 +155,7 @@ void Plugins::restore(const Json& saved) {
         Saved& row = restored_[to_lower(name)];
         if (each.contains("enabled")) row.enabled = each.at("enabled").get<bool>();
         row.quarantine = each.value("quarantine", "");
+        if (each.contains("kept")) board_.keepsakes().restore(name, each.at("kept").get<std::string>());
     }
 }
 
@@ -157,8 +170,14 @@ void Plugins::confine(Entry& entry, const std::string& why) {
     entry.quarantined = true;
     entry.quarantine_told = false;
     entry.failure = why;
+    forget(entry);
     log::error(cat("plugin ", entry.config.name, " is in quarantine: ", why, "; circusctl plugin ",
                    entry.config.name, " enable tries it again"));
+}
+
+// At the end of all it may go on in another arbiter: it is no decision of anybody about the plugin.
+void Plugins::forget(const Entry& entry) {
+    if (!stopping_) board_.keepsakes().forget(entry.config.name);
 }
 
 void Plugins::tell_quarantines() {
@@ -226,6 +245,7 @@ void Plugins::advance(Entry& entry) {
             fail(entry, why);
         } else {
             entry.restart = false;
+            forget(entry);
             log::info(cat("plugin ", entry.config.name, ": stopped"));
             tell(entry, "stop");
         }
@@ -256,6 +276,7 @@ void Plugins::begin(Entry& entry) {
 void Plugins::fail(Entry& entry, const std::string& why) {
     entry.restart = false;
     entry.failure = why;
+    forget(entry);
     log::error(cat("plugin ", entry.config.name, ": ", why, "; going on without it"));
     tell(entry, "failure", why);
 }

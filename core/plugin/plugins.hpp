@@ -43,8 +43,8 @@ class Plugins {
     // What there is from now on: new ones start, others go, changed ones are reconfigured or restarted. What
     // an operator said of one holds until its section changes.
     void configure(const std::vector<config::PluginConfig>& wanted);
-    // From one arbiter to the next: what operators said of plugins, and which are in quarantine. restore()
-    // comes before the first configure().
+    // From one arbiter to the next: what operators said of plugins, which are in quarantine, and what those
+    // that run have kept. restore() comes before the first configure().
     Json saved() const;
     void restore(const Json& saved);
     // It does not start until an operator enables it. `why` is logged; before the first configure() or after.
@@ -85,6 +85,7 @@ class Plugins {
     void begin(Entry& entry);
     void fail(Entry& entry, const std::string& why);
     void confine(Entry& entry, const std::string& why);
+    void forget(const Entry& entry);
     void answer(Entry& entry);
     void tell(const Entry& entry, const char* event, const std::string& error = {});
     static std::string state_of(const Entry& entry);

@@ -89,6 +89,15 @@ std::optional<Backend::Gauge> RemoteBackend::gauge(const std::string& watcher, c
     return Gauge{at->second.first, Monotonic::now() - at->second.second};
 }
 
+void RemoteBackend::keep(const std::string& json) {
+    kept_ = json;
+    send(frame({{"m", "keep"}}, "state", json));
+}
+
+std::string RemoteBackend::kept() {
+    return kept_;
+}
+
 void RemoteBackend::log(log::Level level, const std::string& line) {
     send(frame({{"m", "log"}, {"level", level}, {"line", line}}));
 }
@@ -136,6 +145,7 @@ void RemoteBackend::receive(const std::string& text, const std::string& bytes) {
     } else if (what == "start") {
         orders_.start = Orders::Start{message["name"].get<std::string>(), message["file"].get<std::string>(),
                                       dump(message["options"])};
+        if (const auto kept = message.find("kept"); kept != message.end()) kept_ = dump(*kept);
     } else if (what == "reconfigure") {
         orders_.reconfigure = dump(message["options"]);
     } else if (what == "leave") {

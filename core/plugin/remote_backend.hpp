@@ -53,6 +53,8 @@ class RemoteBackend final : public Backend {
     void sink_opened(SinkId sink, circus_status status, const std::string& why) override;
     void sink_took(SinkId sink, std::size_t count, circus_status status, const std::string& why) override;
     void sink_ready(SinkId sink) override;
+    void keep(const std::string& json) override;
+    std::string kept() override;
     void log(log::Level level, const std::string& line) override;
 
   private:
@@ -66,6 +68,7 @@ class RemoteBackend final : public Backend {
     loop::Inbox::Sender sender_;
     HostTable* host_ = nullptr;
     Orders orders_;
+    std::string kept_;
     std::map<std::uint64_t, Reply> replies_;
     std::uint64_t last_reply_ = 0;
     struct Declaration {

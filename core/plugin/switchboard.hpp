@@ -19,6 +19,7 @@
 #include "loop/loop.hpp"
 #include "plugin/backend.hpp"
 #include "plugin/gauges.hpp"
+#include "plugin/keepsakes.hpp"
 #include "stream/streams.hpp"
 #include "supervise/hooks.hpp"
 
@@ -53,6 +54,7 @@ class Switchboard {
     // Once there is one, before the first plugin runs. Libraries of hooks may be loaded earlier.
     void attach(control::Controller& controller) { controller_ = &controller; }
     Services& services() { return services_; }
+    Keepsakes& keepsakes() { return keepsakes_; }
     control::CommandRegistry& registry() { return controller_->registry(); }
     Serial enter(HookTarget& target, std::string name);  // as the configuration has it
     void leave(Serial plugin);  // its replies are dropped; calls that wait are made all the same
@@ -78,6 +80,7 @@ class Switchboard {
     void answer(std::uint64_t reply, const Result<Json>& result);
 
     Services services_;
+    Keepsakes keepsakes_;
     control::Controller* controller_ = nullptr;
     struct Target {
         HookTarget* plugin = nullptr;

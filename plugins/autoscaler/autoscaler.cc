@@ -22,6 +22,7 @@
 #include "options.hpp"
 #include "report.hpp"
 #include "scaled.hpp"
+#include "state.hpp"
 
 namespace {
 
@@ -32,15 +33,18 @@ constexpr auto kSample = std::chrono::milliseconds(250);
 constexpr auto kDecide = std::chrono::seconds(1);
 // How long the options of a watcher that is not scaled are believed: it may be by then.
 constexpr auto kBelieved = std::chrono::seconds(10);
-constexpr std::string_view kTable = "autoscale.";
+// How often what was learnt is kept; what was decided or said is at once.
+constexpr auto kKeep = std::chrono::seconds(10);
 
 class Autoscaler final : public circus::Plugin {
   public:
-    static constexpr const char* kNeeds[] = {CIRCUS_EXT_COMMANDS, CIRCUS_EXT_GAUGES, nullptr};
+    static constexpr const char* kNeeds[] = {CIRCUS_EXT_COMMANDS, CIRCUS_EXT_GAUGES, CIRCUS_EXT_STATE,
+                                             nullptr};
     using Plugin::Plugin;
 
     void start() override {
         check(config());
+        recall_all();
         command_ =
             command("autoscale", [this](const Json& asked, const circus::Deferred&) { return answer(asked); },
                     {{"summary", "say why a watcher has as many workers as it has, or change that"},
@@ -48,12 +52,13 @@ class Autoscaler final : public circus::Plugin {
                       "ACTION is explain: the last decisions; with --decisions as JSON, with all "
                       "signals and wishes. pause, resume: decide and change nothing, or do again. "
                       "set: options of the autoscaler for this watcher, as --max=20, until the "
-                      "plugin ends; without any they are forgotten. status: of every watcher "
+                      "plugin is stopped; without any they are forgotten. status: of every watcher "
                       "that is scaled, without NAME."},
                      {"arguments", "ACTION [NAME]"}});
         listen();
         sampling_ = every(kSample, [this] { sample(); });
         deciding_ = every(kDecide, [this] { look(); });
+        keeping_ = every(kKeep, [this] { keep(); });
         look();
     }
     void reconfigure(const Json& next) override {
@@ -155,6 +160,7 @@ class Autoscaler final : public circus::Plugin {
             if (status != CIRCUS_OK) return complain("no status of the watchers: " + reason_in(answer));
             const Json& statuses = answer.at("statuses");
             std::erase_if(scaled_, [&](const auto& each) { return !statuses.contains(each.first); });
+            notebook_.forget_all_but(statuses);
             std::erase_if(unscaled_, [&](const auto& each) {
                 return !statuses.contains(each.first) || each.second + kBelieved < host().now();
             });
@@ -173,21 +179,23 @@ class Autoscaler final : public circus::Plugin {
             const Json table = table_in(options);
             if (table.empty()) {
                 scaled_.erase(name);
+                notebook_.forget(name);
                 unscaled_[name] = host().now();
                 return;
             }
-            const auto it = known ? known : scaled_.emplace(name, std::make_shared<Scaled>()).first->second;
+            const auto it = known ? known : scale(name);
             if (!known || it->table != table) read(name, *it, table);
             if (is_active && it->policy && it->policy_problem.empty()) ask_stats(name, *it, options);
         });
     }
-    // What the watcher's section has of the autoscaler, in either spelling.
-    static Json table_in(const Json& options) {
-        Json table = Json::object();
-        for (const std::string_view prefix : {std::string_view("autoscaler."), kTable})
-            for (const auto& [key, value] : options.items())
-                if (key.starts_with(prefix)) table[key.substr(prefix.size())] = value;
-        return table;
+    Shared scale(const std::string& name) {
+        const auto it = scaled_.emplace(name, std::make_shared<Scaled>()).first->second;
+        try {
+            notebook_.recall(name, *it, host().now());
+        } catch (const std::exception& wrong) {
+            host().warning(name + " begins anew: what was kept of it makes no sense: " + wrong.what());
+        }
+        return it;
     }
     void read(const std::string& name, Scaled& it, const Json& table) {
         it.table = table;
@@ -245,6 +253,7 @@ class Autoscaler final : public circus::Plugin {
         if (is_news) tell(name, decision, it.knobs.dry_run);
         if (to == from || is_held) return;
         it.policy->applied(from, to, now);
+        keep();
         apply(name, it, from, to);
     }
 
@@ -269,13 +278,7 @@ class Autoscaler final : public circus::Plugin {
 
     void tell(const std::string& name, const Decision& decision, bool is_dry) {
         host().info(name + (is_dry ? " (dry run): " : ": ") + to_text(decision, decision.at));
-        host().publish("watcher." + in_topic(name) + ".autoscale", {{"watcher", name},
-                                                                    {"from", decision.signals.fleet.wanted},
-                                                                    {"to", decision.to},
-                                                                    {"wanted", decision.wanted},
-                                                                    {"reason", std::string(decision.reason)},
-                                                                    {"limit", std::string(decision.limit)},
-                                                                    {"dry_run", is_dry}});
+        host().publish("watcher." + in_topic(name) + ".autoscale", event_of(name, decision, is_dry));
     }
 
     // ---- the change ----
@@ -307,6 +310,23 @@ class Autoscaler final : public circus::Plugin {
         if (const auto it = find(name)) it->is_changing = false;
     }
 
+    // ---- for the arbiter after this one ----
+
+    void recall_all() {
+        try {
+            if (const auto state = host().kept()) notebook_.open(*state);
+        } catch (const std::exception& wrong) {
+            host().warning(std::string("what was kept is ignored: ") + wrong.what());
+        }
+    }
+    void keep() {
+        try {
+            if (const auto state = notebook_.changed(scaled_)) host().keep(*state);
+        } catch (const std::exception& wrong) {
+            complain(std::string("another arbiter would not know how it stands: ") + wrong.what());
+        }
+    }
+
     // The same trouble is not told again as long as it lasts.
     void complain(const std::string& text) {
         if (std::exchange(last_complaint_, text) != text) host().warning(text);
@@ -327,6 +347,7 @@ class Autoscaler final : public circus::Plugin {
         if (action == "explain") return report(*it->second, host().now(), asked.value("decisions", false));
         if (action == "pause" || action == "resume") {
             it->second->is_paused = action == "pause";
+            keep();
             return Json::object();
         }
         if (action == "set") return set(it->first, *it->second, asked);
@@ -359,15 +380,17 @@ class Autoscaler final : public circus::Plugin {
             read(name, it, it.table);
             throw;
         }
+        keep();
         return Json::object();
     }
 
     Json section_;
-    std::map<std::string, Shared> scaled_;
+    AllScaled scaled_;
+    Notebook notebook_;
     std::map<std::string, Time> unscaled_;  // since when that is known
     bool is_sampling_ = false, is_looking_ = false;
     std::string last_complaint_;
-    circus::Registration command_, sampling_, deciding_;
+    circus::Registration command_, sampling_, deciding_, keeping_;
     std::vector<circus::Registration> heard_;
 };
 

@@ -28,6 +28,14 @@ class Crew {
     void reload_asked(Time now) { reload_ = now; }
     void reloaded() { reload_.reset(); }
 
+    // From one arbiter to the next.
+    void recall(std::optional<double> measured_boot, std::optional<Time> flapping) {
+        measured_boot_ = measured_boot;
+        flapping_ = flapping;
+    }
+    std::optional<double> measured_boot() const { return measured_boot_; }  // seconds
+    std::optional<Time> flapping() const { return flapping_; }              // since when it was seen
+
     Fleet fleet(Time now) const;
     std::optional<double> cpu() const { return cpu_; }
     std::optional<double> rss() const { return rss_; }

@@ -1,6 +1,7 @@
 #include "knobs.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include <circus/plugin.hpp>
 #include <circus/values.hpp>
@@ -55,6 +56,14 @@ std::string problem_of(const std::string& name, const Json& value) {
     if (row->contains("min") && value < row->at("min")) return what + "at least " + row->at("min").dump();
     if (row->contains("max") && value > row->at("max")) return what + "at most " + row->at("max").dump();
     return {};
+}
+
+Json table_in(const Json& options) {
+    Json table = Json::object();
+    for (const std::string_view prefix : {std::string_view("autoscaler."), std::string_view("autoscale.")})
+        for (const auto& [key, value] : options.items())
+            if (key.starts_with(prefix)) table[key.substr(prefix.size())] = value;
+    return table;
 }
 
 Knobs read_knobs(const Json& options) {

@@ -27,6 +27,9 @@ struct Knobs {
 // `options`: complete, with the names of kOptions. Throws circus::Failure that names the option.
 Knobs read_knobs(const Json& options);
 
+// What the options of a watcher have of the autoscaler, in either spelling.
+Json table_in(const Json& options);
+
 // Empty: there is no such member, or it is no number.
 std::optional<double> number_in(const Json& object, const char* name);
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kMemory = 30;        // seconds in which what was learnt of the rate fades to a third
 constexpr double kEnoughToLearn = 1;  // busy seconds, before a rate is believed
+constexpr double kRecalled = 5;       // busy seconds, that what was learnt before stands for
 constexpr double kLeastRate = 0.001;
 
 double seconds(Time time) {
@@ -49,8 +50,18 @@ std::optional<LoadReading> Load::read(Time now) const {
     }
     if (since) reading.growth = (last.queue - since->queue) / seconds(last.at - since->at);
     reading.in_flight = sum / static_cast<double>(samples_.size());
-    if (busy_seconds_ >= kEnoughToLearn) reading.rate = std::max(kLeastRate, completed_ / busy_seconds_);
+    reading.rate = learnt();
     return reading;
+}
+
+std::optional<double> Load::learnt() const {
+    if (busy_seconds_ < kEnoughToLearn) return std::nullopt;
+    return std::max(kLeastRate, completed_ / busy_seconds_);
+}
+
+void Load::recall(double rate) {
+    busy_seconds_ = kRecalled;
+    completed_ = rate * kRecalled;
 }
 
 }  // namespace autoscaler

@@ -40,6 +40,9 @@ class Load {
     // Nothing: there was no sample of late.
     std::optional<LoadReading> read(Time now) const;
     void forget() { *this = Load(); }
+    // How fast a busy worker is, if enough was seen; and from an arbiter before, until something newer is.
+    std::optional<double> learnt() const;
+    void recall(double rate);
 
   private:
     void learn(const LoadSample& before, const LoadSample& now);

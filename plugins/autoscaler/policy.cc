@@ -206,4 +206,27 @@ void Policy::applied(int from, int to, Time now) {
     }
 }
 
+Policy::Past Policy::past() const {
+    Past past;
+    if (window_ != settings_.down_window) past.window = window_;
+    // The cap looks for the fewest since a moment: a growth from more than a later one has cannot be it.
+    for (auto at = growths_.rbegin(); at != growths_.rend(); ++at)
+        if (past.growths.empty() || at->workers < past.growths.back().workers) past.growths.push_back(*at);
+    std::reverse(past.growths.begin(), past.growths.end());
+    past.last_growth = last_growth_;
+    past.last_shrink = last_shrink_;
+    past.last_regret = last_regret_;
+    return past;
+}
+
+void Policy::go_on(const Past& past) {
+    if (past.window)
+        window_ =
+            std::clamp(*past.window, settings_.down_window, std::max(settings_.down_window, kLongestWindow));
+    growths_.assign(past.growths.begin(), past.growths.end());
+    last_growth_ = past.last_growth;
+    last_shrink_ = past.last_shrink;
+    last_regret_ = past.last_regret;
+}
+
 }  // namespace autoscaler

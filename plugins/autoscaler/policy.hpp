@@ -99,11 +99,21 @@ class Policy {
     Decision decide(const Signals& signals, Time now);
     void applied(int from, int to, Time now);
 
-  private:
     struct Judged {
         Time at;
         int workers;
     };
+    // What limits the next change, for a policy that goes on with the same fleet. What was wanted in the
+    // window is not in it: that one begins anew, so the fleet shrinks later, and grows no faster.
+    struct Past {
+        std::optional<Time> window{};  // nothing: it is the settings'
+        std::vector<Judged> growths{};
+        std::optional<Time> last_growth{}, last_shrink{}, last_regret{};
+    };
+    Past past() const;
+    void go_on(const Past& past);
+
+  private:
     void collect_wishes(Decision& decision) const;
     void wish(Decision& decision, std::string_view reason, double workers) const;
     void miss_or_wish(Decision& decision, std::string_view reason, std::optional<double> target,

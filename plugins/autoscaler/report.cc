@@ -12,6 +12,16 @@ std::string summary_of(const Scaled& it, Time now) {
     return text + (it.decisions.empty() ? "not decided about yet" : to_text(it.decisions.back(), now));
 }
 
+Json event_of(const std::string& name, const Decision& decision, bool is_dry) {
+    return {{"watcher", name},
+            {"from", decision.signals.fleet.wanted},
+            {"to", decision.to},
+            {"wanted", decision.wanted},
+            {"reason", std::string(decision.reason)},
+            {"limit", std::string(decision.limit)},
+            {"dry_run", is_dry}};
+}
+
 Json report(const Scaled& it, Time now, bool with_decisions) {
     std::string text = summary_of(it, now);
     // Of those that say the same one after the other the last.

@@ -10,6 +10,8 @@ namespace autoscaler {
 
 // One line: the last decision, or why there is none.
 std::string summary_of(const Scaled& it, Time now);
+// The event of a change.
+Json event_of(const std::string& name, const Decision& decision, bool is_dry);
 // `explanation`, the last decisions in words, newest first; with `decisions` also each as JSON, and the
 // options.
 Json report(const Scaled& it, Time now, bool with_decisions);

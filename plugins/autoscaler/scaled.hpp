@@ -8,6 +8,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "crew.hpp"
 #include "knobs.hpp"
@@ -37,6 +38,7 @@ struct Scaled {
             policy->change(knobs.settings);
         else
             policy.emplace(knobs.settings);
+        if (past) policy->go_on(*std::exchange(past, std::nullopt));
         return true;
     }
     void keep(Decision decision) {
@@ -50,6 +52,7 @@ struct Scaled {
     std::string policy_problem;  // why it is left alone; empty: it is not
     Knobs knobs;
     std::optional<Policy> policy;
+    std::optional<Policy::Past> past;  // of the arbiter before, until there is a policy
     Load load;
     Crew crew;
     std::deque<Decision> decisions;

@@ -18,6 +18,7 @@ typedef struct circus_everything {
     const circus_sink* sink;
     circus_fd_fn fd;
     circus_level level;
+    const circus_ext_state* state;
 } circus_everything;
 extern CIRCUS_EXPORT const circus_everything circus_everything_1;
 const circus_everything circus_everything_1;

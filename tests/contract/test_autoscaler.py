@@ -13,6 +13,7 @@ import unittest
 
 from harness import CIRCUSCTL, main, wait_until
 from test_shipped_plugins import PYTHON, ShippedCase
+from test_takeover import TakeoverCase
 
 # One request at a time, 30 ms each; a connection that is accepted and not answered is a request that failed.
 SERVER = """
@@ -213,6 +214,49 @@ autoscale.boot_time = 777
             return told.get("autoscaler.boot_time", {}).get("value", 777)
         wait_until(lambda: boot_time() != 777, PATIENT, lambda: daemon.log_tail())
         self.assertGreaterEqual(boot_time(), 1.5)
+
+
+class Takeover(AutoscalerCase, TakeoverCase):
+    """Another arbiter goes on where this one ended; a gauge says at once what there is to do."""
+
+    def kill_scaled(self, daemon):
+        self.kill_arbiter(daemon)
+        wait_until(lambda: daemon.client.ask("autoscale", action="explain", name="web").get("status") == "ok",
+                   PATIENT, lambda: daemon.log_tail())
+
+    def test_WhatAnOperatorSaidHoldsInTheNextArbiter(self):
+        daemon = self.scaled("""
+[watcher.web]
+cmd = "/bin/sleep 1000"
+autoscale.max = 9
+autoscale.external = "jobs"
+autoscale.external_target = 10
+autoscale.boot_time = 0.5
+""")
+        daemon.client.ok("autoscale", action="set", name="web", max=4)
+        daemon.client.ok("autoscale", action="pause", name="web")
+        for _ in range(2):
+            self.kill_scaled(daemon)
+            daemon.client.ok("gauge", watcher="web", name="jobs", value=80)
+            wait_until(lambda: "8 wanted by external, now 4 (paused)" in self.explained(daemon), PATIENT,
+                       lambda: self.explained(daemon))
+            self.assertEqual(len(daemon.pids("web")), 1)
+        daemon.client.ok("autoscale", action="resume", name="web")
+        self.wait_count(daemon, 4)
+        self.kill_scaled(daemon)
+        daemon.client.ok("gauge", watcher="web", name="jobs", value=80)
+        wait_until(lambda: "8 wanted by external, no change (max)" in self.explained(daemon), PATIENT,
+                   lambda: self.explained(daemon))
+        self.wait_count(daemon, 4)
+        daemon.client.ok("plugin", name="autoscaler", action="restart", waiting=True)
+        self.wait_count(daemon, 8)
+
+    def explained(self, daemon):
+        return daemon.client.ok("autoscale", action="explain", name="web")["explanation"]
+
+
+class TakeoverIsolated(Takeover):
+    isolate = True
 
 
 class AutoscalerIsolated(Autoscaler):

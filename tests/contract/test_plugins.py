@@ -7,6 +7,7 @@ import subprocess
 import zmq
 
 from harness import BUILD, CIRCUSCTL, CIRCUSD, ContractCase, cmdline, descendants, kill_child, main, wait_until
+from test_takeover import TakeoverCase
 
 PLUGINS = BUILD / "tests/plugins"
 BROKEN = PLUGINS / "so"
@@ -256,6 +257,41 @@ class Everything(PluginCase):
         self.assertNotIn("misbehaving", self.daemon.log())
 
 
+class State(PluginCase, TakeoverCase):
+    """What an instance keeps, its successor gets: unless the instance was stopped."""
+
+    def test_WhatAPluginKeepsOutlivesItsArbiterAndNotItsStop(self):
+        daemon = self.run_daemon(everything(self.isolate))
+        self.wait_state("all", "active", daemon)
+        self.assertIsNone(daemon.client.ok("state.kept")["state"])
+        for state in ({"n": 1}, {"n": 2, "text": "ä" * 20_000}):
+            daemon.client.ok("state.keep", state=state)
+            for _ in range(2):
+                self.kill_arbiter(daemon)
+                self.wait_state("all", "active", daemon)
+                self.assertEqual(daemon.client.ok("state.kept")["state"], state)
+        daemon.client.ok("plugin", name="all", action="restart", waiting=True)
+        self.assertIsNone(daemon.client.ok("state.kept")["state"])
+        self.kill_arbiter(daemon)
+        self.wait_state("all", "active", daemon)
+        self.assertIsNone(daemon.client.ok("state.kept")["state"])
+        self.assertNotIn("misbehaving", daemon.log())
+
+
+class StateIsolated(State):
+    isolate = True
+
+    def test_WhatAPluginKeepsOutlivesItsProcess(self):
+        daemon = self.run_daemon(everything(True))
+        self.wait_state("all", "active", daemon)
+        daemon.client.ok("state.keep", state={"n": 1})
+        victim = daemon.client.ok("count")["pid"]
+        kill_child(daemon.keeper, victim)
+        wait_until(lambda: self.plugin("all", daemon)["state"] == "active" and
+                   daemon.client.ask("count").get("pid", victim) != victim, what=daemon.log_tail)
+        self.assertEqual(daemon.client.ok("state.kept")["state"], {"n": 1})
+
+
 class EverythingIsolated(Everything):
     isolate = True
     config = everything(True)
@@ -268,7 +304,7 @@ TROUBLES = {
     "wrong_major": "version: found ABI 2.0, expected ABI 1.x",
     "short_size": "size: found 64 bytes, expected at least 88",
     "unknown_need": "needs: found circus.teleport/1, expected one of circus.commands/1, circus.hooks/1, "
-                    "circus.sinks/1, circus.gauges/1, circus.fds/1",
+                    "circus.sinks/1, circus.gauges/1, circus.fds/1, circus.state/1",
     "bad_options": 'options: found "colour" has the type "rainbow", expected a JSON object of {"type": boolean, '
                    'integer, number, string, strings or table, …}',
     "segfaults": "describe: found a crash while it was loaded, SIGSEGV, expected a library that can be loaded",

@@ -1,4 +1,4 @@
-# The promise of circus/abi.h: the languages it is of, the shape of 1.0, what a plugin exports, what is installed.
+# The promise of circus/abi.h: the languages it is of, the shape of each minor, what a plugin exports, what is installed.
 set(abi ${CMAKE_CURRENT_SOURCE_DIR}/abi)
 set(sdk ${CMAKE_SOURCE_DIR}/sdk)
 find_program(CIRCUS_CLANG clang)
@@ -11,9 +11,11 @@ foreach(compiler ${CIRCUS_GCC} ${CIRCUS_CLANG})
             COMMAND ${compiler} -x ${language} -std=${standard} -Wall -Wextra -pedantic -Werror -fsyntax-only
                 -I${sdk}/include ${abi}/header.c)
     endforeach()
-    add_test(NAME abi_shape_1_0_${compiler_name}
-        COMMAND ${compiler} -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -I${sdk}/include
-            ${sdk}/abi/shape_1_0.c)
+    foreach(minor 0 1)
+        add_test(NAME abi_shape_1_${minor}_${compiler_name}
+            COMMAND ${compiler} -std=c11 -Wall -Wextra -pedantic -Werror -fsyntax-only -I${sdk}/include
+                ${sdk}/abi/shape_1_${minor}.c)
+    endforeach()
 endforeach()
 add_test(NAME abi_diff COMMAND /usr/bin/python3 ${abi}/abi_diff.py ${CMAKE_SOURCE_DIR})
 set_tests_properties(abi_diff PROPERTIES SKIP_REGULAR_EXPRESSION "^skipped: " ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")

@@ -2,6 +2,7 @@
 // asserts bounds: how far the fleet overshoots, how soon it settles, how often it turns round.
 #include <cmath>
 #include <functional>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -405,6 +406,44 @@ TEST(AutoscalerPolicy, WhatWasNotCarriedOutLeavesNoTrace) {
     for (int i = 0; i < 10; ++i) EXPECT_EQ(policy.decide(signals, seconds(i)).to, 6);
 }
 
+TEST(AutoscalerPolicy, OneThatGoesOnIsLimitedAsTheOneBefore) {
+    Settings some = settings(1, 100);
+    some.external_target = 1;
+    Policy first(some);
+    Signals signals = of_fleet(2);
+    signals.fleet.boot_time = seconds(10);
+    signals.external = 50;
+    for (const auto& [at, from, to] :
+         {std::tuple(0, 1, 2), std::tuple(1, 2, 8), std::tuple(2, 8, 6), std::tuple(3, 6, 9)})
+        first.applied(from, to, seconds(at));
+    signals.fleet.wanted = 9;
+    const Policy::Past past = first.past();
+    EXPECT_EQ(past.growths.size(), 3U);
+    Policy next(some), fresh(some);
+    next.go_on(past);
+    for (const int at : {4, 10, 12, 20}) {
+        const Decision before = first.decide(signals, seconds(at)), after = next.decide(signals, seconds(at));
+        EXPECT_EQ(after.to, before.to) << at;
+        EXPECT_EQ(after.window, before.window) << at;
+    }
+    EXPECT_GT(fresh.decide(signals, seconds(4)).to, first.decide(signals, seconds(4)).to);
+}
+
+TEST(AutoscalerPolicy, OneThatGoesOnShrinksNoSoonerThanItsWindow) {
+    Settings some = settings(1, 100);
+    some.external_target = 1;
+    Policy first(some);
+    Signals signals = of_fleet(20);
+    signals.external = 1;
+    int second = 0;
+    while (first.decide(signals, seconds(second)).to == 20) ++second;
+    first.applied(20, 18, seconds(second));
+    signals.fleet.wanted = 18;
+    Policy next(some);
+    next.go_on(first.past());
+    for (int i = 1; i <= 120; ++i) EXPECT_EQ(next.decide(signals, seconds(second + i)).to, 18) << i;
+}
+
 // ---- what the samples amount to ----
 
 TEST(AutoscalerLoad, ASilentSourceIsNoReading) {
@@ -436,6 +475,19 @@ TEST(AutoscalerLoad, TheRateIsLearntFromWhatCame) {
                 {std::chrono::milliseconds(10 * tick), model.queue(), model.in_flight(), model.accepted()});
     }
     EXPECT_NEAR(load.read(seconds(30))->rate.value(), 10, 2);
+}
+
+TEST(AutoscalerLoad, ARateThatWasLearntBeforeHoldsUntilThereIsANewerOne) {
+    Load load;
+    EXPECT_FALSE(load.learnt());
+    load.recall(10);
+    double accepted = 0;
+    for (int i = 0; i < 240; ++i) {
+        load.add({std::chrono::milliseconds(250 * i), 0, 1, accepted});
+        EXPECT_TRUE(i > 3 || load.learnt().value() > 7) << i;
+        accepted += 0.5;
+    }
+    EXPECT_NEAR(load.learnt().value(), 2, 0.6);
 }
 
 }  // namespace

@@ -413,6 +413,114 @@ TEST_F(AutoscalerTest, AnAnswerThatComesAfterItsWatcherIsGoneFindsNobody) {
     EXPECT_EQ(host.command("autoscale", {{"action", "explain"}, {"name", "web"}}).status, CIRCUS_E_NOT_FOUND);
 }
 
+// Another host, with what this one kept, at the time that it is here: as the arbiter that takes over.
+struct AutoscalerTakeover : AutoscalerTest {
+    void take_over() {
+        ASSERT_TRUE(host.kept());
+        take_over(*host.kept());
+    }
+    void take_over(const Json& state) {
+        fresh.leave(state);
+        fresh.advance(host.now() - fresh.now());
+        ASSERT_EQ(fresh.start(), CIRCUS_OK);
+        look(fresh);
+    }
+    // What is asked of the arbiter once, answered as in serve().
+    void look(FakeHost& at) {
+        for (auto calls = at.take_calls(); !calls.empty(); calls = at.take_calls())
+            for (const auto& call : calls) at.reply_to(call.command, CIRCUS_OK, answer(call));
+    }
+    Json explained() {
+        const auto told =
+            fresh.command("autoscale", {{"action", "explain"}, {"name", "web"}, {"decisions", true}});
+        return told.fields;
+    }
+    FakeHost fresh;
+};
+
+TEST_F(AutoscalerTakeover, WhatAnOperatorSaidIsKeptAtOnceAndHolds) {
+    start();
+    EXPECT_EQ(set({{"max", 7}}).status, CIRCUS_OK);
+    host.command("autoscale", {{"action", "pause"}, {"name", "web"}});
+    take_over();
+    EXPECT_EQ(explained().at("options").at("max"), 7);
+    EXPECT_EQ(explained().at("paused"), true);
+    fresh.command("autoscale", {{"action", "resume"}, {"name", "web"}});
+    EXPECT_EQ(fresh.kept()->at("watchers").at("web"), (Json{{"set", {{"max", 7}}}}));
+    fresh.command("autoscale", {{"action", "set"}, {"name", "web"}});
+    EXPECT_EQ(fresh.kept()->at("watchers"), Json::object());
+}
+
+TEST_F(AutoscalerTakeover, TheNextOneGrowsNoFurtherThanTheOneBeforeMight) {
+    has_socket = false;
+    table.update({{"autoscale.external", "jobs"}, {"autoscale.external_target", 1}});
+    host.set_gauge("web", "jobs", 30);
+    start();
+    EXPECT_EQ(model.wanted(), 6);
+    fresh.set_gauge("web", "jobs", 30);
+    take_over();
+    EXPECT_EQ(model.wanted(), 6) << "as much as it may in a boot time";
+    EXPECT_EQ(explained().at("decisions").back().at("limit"), "growth");
+    FakeHost without;
+    without.set_gauge("web", "jobs", 30);
+    without.start();
+    look(without);
+    EXPECT_EQ(model.wanted(), 12) << "what is not known limits nothing";
+}
+
+TEST_F(AutoscalerTakeover, WhatWasLearntIsKnown) {
+    tells_ready = true;
+    start();
+    pass(20, 15);
+    pass(40, 100);
+    const double boot = *host.gauge("web", "autoscaler.boot_time");
+    ASSERT_NE(boot, 3) << "it was measured";
+    take_over();
+    EXPECT_EQ(fresh.gauge("web", "autoscaler.boot_time"), boot);
+}
+
+TEST_F(AutoscalerTakeover, AWatcherThatWasNotLookedAtYetStaysKnown) {
+    start();
+    host.command("autoscale", {{"action", "pause"}, {"name", "web"}});
+    Json state = *host.kept();
+    state["watchers"]["db"] = state["watchers"]["web"];
+    state["watchers"]["gone"] = state["watchers"]["web"];
+    fresh.leave(state);
+    fresh.advance(host.now() - fresh.now());
+    fresh.start();
+    fresh.advance(std::chrono::seconds(20));
+    EXPECT_EQ(*fresh.kept(), state);
+    look(fresh);
+    fresh.command("autoscale", {{"action", "set"}, {"name", "web"}, {"max", 7}});
+    EXPECT_EQ(fresh.kept()->at("watchers").size(), 1U) << "db is not scaled, gone is gone";
+}
+
+TEST_F(AutoscalerTakeover, WhatMakesNoSenseIsToldAndIgnored) {
+    start();
+    const Json later = (host.now() + std::chrono::hours(1)).count();
+    const Json rows[] = {{{"paused", "maybe"}},
+                         {{"paused", true}, {"set", {{"max", "many"}}}},
+                         {{"paused", true}, {"grown", later}},
+                         {{"paused", true}, {"boot", -1}},
+                         {{"paused", true}, {"growths", {1, 2}}},
+                         Json(7)};
+    for (const Json& row : rows) {
+        take_over({{"version", 1}, {"watchers", {{"web", row}}}});
+        EXPECT_EQ(explained().at("paused"), false) << row;
+        bool was_told = false;
+        for (const auto& line : fresh.take_lines())
+            was_told =
+                was_told || line.text.starts_with("web begins anew: what was kept of it makes no sense");
+        EXPECT_TRUE(was_told) << row;
+        fresh.stop();
+    }
+    for (const Json& state : {Json{{"version", 2}, {"watchers", Json::object()}}, Json{{"version", 1}}}) {
+        take_over(state);
+        EXPECT_TRUE(fresh.take_lines().at(0).text.starts_with("what was kept is ignored: ")) << state;
+        fresh.stop();
+    }
+}
+
 TEST(AutoscalerOptions, ASectionThatContradictsItselfIsRefused) {
     const std::pair<Json, const char*> wrong[] = {
         {{{"min", 5}, {"max", 4}}, "the option \"max\" is 4: less than \"min\", 5"},

@@ -43,6 +43,8 @@ class FakeBackend final : public Backend {
         sinks.push_back(cat("took ", sink, " ", count, " ", status, why.empty() ? "" : " ", why));
     }
     void sink_ready(SinkId sink) override { sinks.push_back(cat("ready ", sink)); }
+    void keep(const std::string& json) override { state = json; }
+    std::string kept() override { return state; }
     void log(log::Level, const std::string& line) override { lines.push_back(line); }
 
     circus_id id_of(const std::string& name) const {
@@ -50,7 +52,7 @@ class FakeBackend final : public Backend {
             if (each == name) return id;
         return 0;
     }
-    std::string taken;
+    std::string taken, state;
     std::vector<std::string> calls, published, lines, sinks;
     std::vector<Reply> replies;
     std::map<circus_id, std::string> declared;

@@ -14,6 +14,7 @@
 #include "plugin/hook_library.hpp"
 #include "plugin/host_table.hpp"
 #include "plugin/instance.hpp"
+#include "plugin/keepsakes.hpp"
 #include "plugin/loader.hpp"
 #include "plugin_host_fixture.hpp"
 
@@ -90,6 +91,43 @@ TEST_F(Host, WhatIsNoObjectAndWhatIsNotOfferedIsRefused) {
 }
 
 // A plugin of 1.0 in a host that shows it no more than 1.0 had. The table ends where its memory ends.
+TEST_F(Host, WhatIsKeptIsAnObjectOfBoundedSizeAndTheLastOneCounts) {
+    const auto& state =
+        *static_cast<const circus_ext_state*>(seen.host->extension(seen.host, CIRCUS_EXT_STATE));
+    circus_str json{};
+    EXPECT_EQ(state.kept(seen.host, &json), CIRCUS_E_NOT_FOUND);
+    for (const char* each : {"", "[1]", "{\"n\": "})
+        EXPECT_EQ(state.keep(seen.host, to_abi(each)), CIRCUS_E_INVALID) << each;
+    const std::string huge = cat("{\"text\": \"", std::string(CIRCUS_STATE_MAX, 'x'), "\"}");
+    std::string why;
+    table.run(
+        "test", [&] { return state.keep(seen.host, to_abi(huge)); }, why);
+    EXPECT_THAT(why, HasSubstr("262144 at most"));
+    EXPECT_EQ(state.kept(seen.host, &json), CIRCUS_E_NOT_FOUND);
+    EXPECT_EQ(state.keep(seen.host, to_abi("{\"n\": 1}")), CIRCUS_OK);
+    EXPECT_EQ(state.keep(seen.host, to_abi("{\"n\": 2}")), CIRCUS_OK);
+    ASSERT_EQ(state.kept(seen.host, &json), CIRCUS_OK);
+    EXPECT_EQ(from_abi(json), "{\"n\": 2}");
+    table.close();
+    EXPECT_EQ(state.keep(seen.host, to_abi("{}")), CIRCUS_E_INVALID);
+}
+
+TEST(Kept, GoesToAnotherArbiterAndNonsenseOfOneDoesNot) {
+    Keepsakes keepsakes;
+    int saved = 0;
+    keepsakes.when_kept([&] { ++saved; });
+    keepsakes.keep("Scaler", R"({"n": 1})");
+    EXPECT_EQ(keepsakes.of("scaler"), R"({"n": 1})");
+    EXPECT_EQ(saved, 1);
+    keepsakes.restore("other", R"({"n": 2})");
+    keepsakes.restore("broken", "{{");
+    EXPECT_EQ(keepsakes.of("other"), R"({"n": 2})");
+    EXPECT_EQ(keepsakes.of("broken"), "");
+    EXPECT_EQ(saved, 1) << "it is saved already";
+    keepsakes.forget("SCALER");
+    EXPECT_EQ(keepsakes.of("scaler"), "");
+}
+
 TEST(TruncatedTable, APluginOf10LivesWithATableOf10) {
     constexpr std::uint32_t kSizeOf10 = offsetof(circus_host, complete) + sizeof(circus_host::complete);
     static_assert(kSizeOf10 == 104, "frozen");

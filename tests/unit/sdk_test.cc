@@ -332,6 +332,20 @@ TEST_F(SinkTest, AClassMayGoWithItsSinksOpen) {
     EXPECT_EQ(host.registrations(), 0u);
 }
 
+TEST_F(SdkTest, WhatIsKeptIsThereForTheNextUnlessThisOneIsStopped) {
+    Scripted::on_start = [](Scripted& self) {
+        const auto kept = self.host().kept();
+        self.host().keep({{"starts", kept ? kept->at("starts").get<int>() + 1 : 1}});
+    };
+    host.leave({{"starts", 4}});
+    host.start();
+    EXPECT_EQ(host.kept(), (Json{{"starts", 5}}));
+    EXPECT_THROW(Host(host.raw()).keep({{"text", std::string(CIRCUS_STATE_MAX, 'x')}}), Failure);
+    EXPECT_EQ(host.kept(), (Json{{"starts", 5}}));
+    host.stop();
+    EXPECT_FALSE(host.kept());
+}
+
 TEST_F(SdkTest, ATableThatIsShorterThanThePluginKnowsIsNotOffered) {
     circus_host old = *host.raw();
     old.extension = [](const circus_host*, const char*) -> const void* {

@@ -52,7 +52,7 @@ extern "C" {
 #endif
 
 #define CIRCUS_ABI_MAJOR 1
-#define CIRCUS_ABI_MINOR 0
+#define CIRCUS_ABI_MINOR 1
 #define CIRCUS_EXPORT __attribute__((visibility("default")))
 /* May this optional field be used? Known to the writer, and set. */
 #define CIRCUS_HAS(p, field) \
@@ -220,6 +220,24 @@ typedef struct circus_ext_fds {
     circus_status (*watch)(const circus_host*, int32_t fd, uint32_t events, circus_fd_fn, void* user,
                            circus_id* out);
 } circus_ext_fds;
+
+/* Since 1.1. What an instance keeps for the one after it, when it is not stopped but lost: the arbiter died,
+ * hung or was upgraded, or the process of an isolated plugin died. An instance that is stopped while circusd
+ * runs (`plugin NAME restart` or disable, a section that it cannot take by reconfigure), or that fails to
+ * start, leaves nothing: so an operator has it begin anew. Who reads it may be another version of the plugin.
+ */
+#define CIRCUS_EXT_STATE "circus.state/1"
+#define CIRCUS_STATE_MAX 262144u /* bytes */
+typedef struct circus_ext_state {
+    uint32_t size, reserved;
+    /* [loop] From start on. An object of CIRCUS_STATE_MAX bytes at most, in the place of what was kept
+     * before. Safe before any answer that the plugin gives after it. It costs circusd as much as a change of
+     * the stack: once in a while, and only what has changed. */
+    circus_status (*keep)(const circus_host*, circus_str json);
+    /* [loop] From start on. What was kept last, by this instance or else by the one before; good until keep
+     * or kept is called again. CIRCUS_E_NOT_FOUND: nothing. */
+    circus_status (*kept)(const circus_host*, circus_str* json);
+} circus_ext_state;
 
 /* For `hooks.before_start = "libx.so:fn"`: fn is a circus_hook_fn (user = const circus_host*), and the
  * library carries this stamp, so that a stray .so is refused instead of called. */

@@ -198,6 +198,25 @@ class Host {
                   .set(host_, detail::to_abi(watcher), detail::to_abi(name), value),
               "gauge");
     }
+#ifdef CIRCUS_EXT_STATE  // not in the header of ABI 1.0
+    // Of circus.state/1: an object for the instance after this one, should this one be lost. See
+    // circus_ext_state.
+    void keep(const Json& state) const {
+        const std::string text = detail::dump(state);
+        if (text.size() > CIRCUS_STATE_MAX)
+            throw Failure(CIRCUS_E_INVALID, "keep: " + std::to_string(text.size()) + " bytes, of " +
+                                                std::to_string(CIRCUS_STATE_MAX) + " at most");
+        check(need<circus_ext_state>(CIRCUS_EXT_STATE).keep(host_, detail::to_abi(text)), "keep");
+    }
+    // What was kept last, by this instance or else by the one before. Nothing: a start from nothing.
+    std::optional<Json> kept() const {
+        circus_str json{};
+        const circus_status status = need<circus_ext_state>(CIRCUS_EXT_STATE).kept(host_, &json);
+        if (status == CIRCUS_E_NOT_FOUND) return std::nullopt;
+        check(status, "kept");
+        return detail::parse(json);
+    }
+#endif
     static void check(circus_status status, const char* what) {
         if (status < 0) throw Failure(status, std::string(what) + ": " + status_text(status));
     }

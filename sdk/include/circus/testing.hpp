@@ -155,10 +155,11 @@ class FakeHost {
         const std::string config = complete_config(options).dump();
         return run([&] { return plugin_.reconfigure(self_, abi(config)); });
     }
-    // stop() and destroy(). Does nothing when nothing runs.
+    // stop() and destroy(); what was kept is forgotten. Does nothing when nothing runs.
     circus_status stop() {
         if (!created_) return CIRCUS_OK;
         created_ = false;
+        kept_.reset();
         const circus_token token = owe("stop");
         circus_status status = run([&] { return plugin_.stop(self_, token); });
         if (status == CIRCUS_PENDING) {
@@ -380,6 +381,9 @@ class FakeHost {
         const auto at = gauges_.find({watcher, name});
         return at == gauges_.end() ? std::nullopt : std::optional(at->second.first);
     }
+    // What the plugin has kept; given before start(), it is what an instance before has left.
+    const std::optional<Json>& kept() const { return kept_; }
+    void leave(Json state) { kept_ = std::move(state); }
     const std::string& error() const { return error_; }  // of the last set_error
     std::size_t registrations() const { return registrations_.size(); }
     // What would fail the test. Taken here, it does not.
@@ -609,11 +613,30 @@ class FakeHost {
                 *age = static_cast<std::uint64_t>((self.now_.load() - at->second.second).count() / 1'000'000);
                 return CIRCUS_OK;
             }};
+        static const circus_ext_state state{sizeof state, 0,
+                                            [](const circus_host* h, circus_str json) {
+                                                FakeHost& self = of(h);
+                                                if (!self.on_loop("state.keep")) return CIRCUS_E_THREAD;
+                                                auto object = self.object_of(json, "state.keep");
+                                                if (!object || json.len > CIRCUS_STATE_MAX)
+                                                    return CIRCUS_E_INVALID;
+                                                self.kept_ = std::move(object);
+                                                return CIRCUS_OK;
+                                            },
+                                            [](const circus_host* h, circus_str* json) {
+                                                FakeHost& self = of(h);
+                                                if (!self.on_loop("state.kept")) return CIRCUS_E_THREAD;
+                                                if (!self.kept_) return CIRCUS_E_NOT_FOUND;
+                                                self.kept_text_ = self.kept_->dump();
+                                                *json = abi(self.kept_text_);
+                                                return CIRCUS_OK;
+                                            }};
         if (id == CIRCUS_EXT_COMMANDS) return &commands;
         if (id == CIRCUS_EXT_HOOKS) return &hooks;
         if (id == CIRCUS_EXT_FDS) return &fds;
         if (id == CIRCUS_EXT_SINKS) return &sinks;
         if (id == CIRCUS_EXT_GAUGES) return &gauges;
+        if (id == CIRCUS_EXT_STATE) return &state;
         return nullptr;
     }
 
@@ -632,6 +655,8 @@ class FakeHost {
     std::deque<Waiting> waiting_;
     std::vector<Event> published_;
     circus_token last_pending_ = 0;
+    std::optional<Json> kept_;
+    std::string kept_text_;  // as kept() gave it out
 
     std::mutex mutex_;  // what other threads may touch
     bool alive_ = false;

@@ -126,6 +126,14 @@ class Everything final : public circus::Plugin {
             circus::Host::check(gauges.get(host().raw(), abi(watcher_), abi(name_), &value, &age), "get");
             return Json{{"value", value}, {"fresh", age < 60'000}};
         });
+        add("state.keep", [this](const Json& props, circus::Deferred) {
+            host().keep(props.at("state"));
+            return Json::object();
+        });
+        add("state.kept", [this](const Json&, circus::Deferred) {
+            const auto kept = host().kept();
+            return Json{{"state", kept ? *kept : Json()}};
+        });
         add("take", [this](const Json& props, circus::Deferred) {
             try {
                 const auto taken = command(props.at("name").get<std::string>(),
