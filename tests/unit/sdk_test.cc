@@ -62,7 +62,7 @@ TEST(GreeterExample, CountsTheDeathsOfTheWatchersItWasGiven) {
     ASSERT_EQ(host.start({{"watchers", "web"}, {"greeting", "bye"}}), CIRCUS_OK);
     host.emit("watcher.web.reap", {{"process_pid", 7}});
     host.emit("watcher.db.reap", {{"process_pid", 8}});
-    EXPECT_EQ(host.command("deaths").fields, Json({{"deaths", 1}}));
+    EXPECT_EQ(host.command("counted").fields, Json({{"deaths", 1}}));
     const auto lines = host.take_lines();
     ASSERT_EQ(lines.size(), 1u);
     EXPECT_EQ(lines[0].text, "bye, 7");
