@@ -108,14 +108,23 @@ void IsolatedRunner::make_declarations() {
 }
 
 void IsolatedRunner::on_process_event(const bus::Event& event) {
-    const std::string mine = cat("plugin.", bus::resource(config_.name), ".reap");
-    if (event.topic != mine || phase_ == Phase::Ended) return;
+    const std::string mine = cat("plugin.", bus::resource(config_.name));
+    const bool is_spawn = event.topic == cat(mine, ".spawn");
+    if (phase_ == Phase::Ended || !(is_spawn || event.topic == cat(mine, ".reap"))) return;
+    const Json facts = Json::parse(event.payload, nullptr, false);
+    const auto pid = facts.value("process_pid", pid_t{0});
+    if (is_spawn) {
+        pid_ = pid;
+        return;
+    }
+    // That of the arbiter before, which ends while ours is there already.
+    if (pid != pid_) return;
     connected_ = false;
     declarations_.reset();
     fail_owed(CIRCUS_E_NOT_FOUND, cat("the process of the plugin ", config_.name, " has ended"));
     earlier_ = figures_;
     if (phase_ == Phase::Stopping) return;
-    const int code = Json::parse(event.payload, nullptr, false).value("exit_code", 0);
+    const int code = facts.value("exit_code", 0);
     log::error(cat("plugin ", config_.name, ": its process ended by itself, ",
                    code < 0 ? cat("killed by signal ", -code) : cat("exit code ", code),
                    "; it is started anew"));

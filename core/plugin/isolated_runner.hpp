@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 
 #include "loop/timer.hpp"
 #include "plugin/host_table.hpp"
@@ -78,6 +79,7 @@ class IsolatedRunner final : public Runner,
     const std::string token_;
     bus::Bus::SubscriptionId events_ = 0;
     Phase phase_ = Phase::Starting;
+    pid_t pid_ = 0;           // of the process that was spawned last
     bool connected_ = false;  // a process has said hello and is not known to be gone
     std::string error_, failure_;
     std::optional<std::string> refusal_;
