@@ -131,7 +131,7 @@ void FileSink::resume_behind(const Journal::Place& place) {
 
 // What comes is, or begins with, what is in the file already. With the time before each line it may differ in
 // that: then the lines count, and one that was cut short is taken back.
-void FileSink::write_rest(PipeId owner, std::string joined, bool ends_line) {
+void FileSink::write_rest(PipeId owner, const std::string& joined, bool ends_line) {
     const std::string found = std::exchange(found_, {});
     std::size_t done = 0;
     if (joined.starts_with(found)) {

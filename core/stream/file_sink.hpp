@@ -72,7 +72,7 @@ class FileSink final : public Sink {
     void fail(std::string text);
     bool rotate();
     bool rotation_fails(std::string text);
-    void write_rest(PipeId owner, std::string joined, bool ends_line);
+    void write_rest(PipeId owner, const std::string& joined, bool ends_line);
 
     const std::string path_;
     const Report report_;

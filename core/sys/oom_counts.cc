@@ -42,13 +42,14 @@ std::vector<std::string> files_of_own_group() {
         const auto controllers = split(line.substr(first + 1, second - first - 1), ',');
         const std::string path = line.substr(second + 1);
         if (second == first + 1) {
-            for (const auto& below : {path, std::string()}) files.push_back(root + below + "/memory.events");
+            for (const auto& below : {path, std::string()})
+                files.push_back(cat(root, below, "/memory.events"));
             continue;
         }
         for (const std::string& controller : controllers)
             if (controller == "memory")
                 for (const auto& below : {path, std::string()})
-                    files.push_back(root + "/memory" + below + "/memory.oom_control");
+                    files.push_back(cat(root, "/memory", below, "/memory.oom_control"));
     }
     return files;
 }
