@@ -228,6 +228,8 @@ ZmqPump::~ZmqPump() {
     state_->idle.stop();
     state_->offer_again.stop();
     state_->poll.reset();
+    // libzmq 4.3 leaks what it cannot tell any more, because whoever is told has gone too.
+    zmq_socket_monitor(state_->socket.handle(), nullptr, 0);
     state_->socket.close();
 }
 
