@@ -143,7 +143,7 @@ class ArbiterProcess {
         loop::KeeperClient::Handler handler;
         handler.hello = [this](const keeper::HelloMessage& hello, UniqueFd page, UniqueFd state) {
             hello_ = hello;
-            page_ = SharedPage(std::move(page));
+            page_ = SharedPage(page);
             router_.name(hello.instance);
             inheritance_.last_child = hello.last_child;
             inheritance_.state = read_all(state);
