@@ -127,7 +127,7 @@ class FlatTest(ContractCase):
                 client.ok("numwatchers")
                 daemon.clients.remove(client)
                 client.close()
-        come_and_go(self.COMMANDS // 200)
+        come_and_go(self.COMMANDS // 50)
         growth = Growth(daemon)
         come_and_go(self.COMMANDS // 50)
         growth.expect_none(self, self.ALLOWED)
