@@ -1,3 +1,5 @@
+// Long because every message of the wire, out and in, has its few lines here: in two files none would be
+// whole.
 #include "loop/keeper_client.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Long because it is one round and its bookkeeping; what has a side of its own is in pump_end.cc and
+// pump_journal.cc.
 #include "stream/pump.hpp"
 
 #include <algorithm>
