@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+from waiting import wait_until
+
 REQUEST = b"GET / HTTP/1.1\r\nHost: load\r\n\r\n"
 
 
@@ -26,6 +28,9 @@ class Load:
         self.answered = {}  # pid -> the highest line number that it answered with
         self.count = 0
         self.ended = threading.Event()
+        self.allowed = threading.Event()
+        self.allowed.set()
+        self.resting = 0  # threads that wait until asking is allowed again
         self.threads = [threading.Thread(target=self._knock, daemon=True) for _ in range(threads)]
 
     def start(self):
@@ -34,11 +39,29 @@ class Load:
 
     def stop(self):
         self.ended.set()
+        self.allowed.set()
         for thread in self.threads:
             thread.join()
 
+    def pause(self):
+        """Returns when no request is under way."""
+        self.allowed.clear()
+        wait_until(lambda: self.resting == len(self.threads), 90, "the end of the requests under way")
+
+    def resume(self):
+        self.allowed.set()
+
+    def _rest(self):
+        with self.lock:
+            self.resting += 1
+        self.allowed.wait()
+        with self.lock:
+            self.resting -= 1
+
     def _knock(self):
         while not self.ended.is_set():
+            if not self.allowed.is_set():
+                self._rest()
             began = time.monotonic()
             try:
                 pid, line = ask(self.port)
