@@ -1,8 +1,8 @@
 #!/bin/sh
 # packages.sh GROUP...: installs what is missing of Debian's packages for `build` (circusd itself), `stack`
 # (what configs/stack.toml runs), `web` (what bundles the console's page; without it that is a plain one) and
-# `test` (tests/run.sh), `browser` (the tests of that page). Does nothing, and asks for nothing, where all of them are
-# there.
+# `test` (tests/run.sh), `browser` (the tests of that page), `bench` (what tests/bench/wsgi compares). Does nothing, and
+# asks for nothing, where all of them are there.
 #
 # Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
 # installs them. They are left alone: the stack has ports of its own. Prometheus's would listen on all addresses, so
@@ -24,12 +24,16 @@ list() {
             command -v npm >/dev/null || echo nodejs npm ;;
         browser)
             echo chromium fonts-dejavu-core ;;
+        bench)
+            # uwsgi-core: uwsgi would start a service of its own.
+            echo chaussette python3 python3-zmq gunicorn uwsgi-core uwsgi-plugin-python3 python3-gevent \
+                python3-waitress nginx ;;
         test)
-            echo libgtest-dev libgmock-dev python3 python3-zmq python3-prometheus-client procps curl ccache clang-format clang-tidy lld \
+            echo libgtest-dev libgmock-dev python3 python3-zmq python3-prometheus-client python3-django procps curl ccache clang-format clang-tidy lld \
                 shellcheck zsh fish tmux abigail-tools \
                 clang-14 libclang-rt-14-dev ;;
         *)
-            echo "packages.sh: no group \"$1\": build, stack, web, test or browser" >&2
+            echo "packages.sh: no group \"$1\": build, stack, web, test, browser or bench" >&2
             return 2 ;;
     esac
 }
