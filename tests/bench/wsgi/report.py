@@ -1,0 +1,256 @@
+"""The report: the same blocks as Markdown with the graphs beside it, and as one HTML page."""
+import html
+import pathlib
+
+from figures_svg import chart
+
+MEASURES = [("min", "duration, min"), ("p10", "duration, p10"), ("med", "duration, median"), ("avg", "duration, average"),
+            ("p90", "duration, p90"), ("p95", "duration, p95"), ("max", "duration, max")]
+STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:1500px;color:#222}table{border-collapse:collapse;margin:1em 0}
+th,td{border:1px solid #ccc;padding:3px 9px;text-align:right}th:first-child,td:first-child{text-align:left}
+th{background:#f2f2f2}.graphs{display:flex;flex-wrap:wrap;gap:10px}.missed{background:#fde0dc}"""
+
+
+class Report:
+    """Blocks in order; what a chart shows stands in a table as well."""
+
+    def __init__(self):
+        self.blocks = []
+
+    def head(self, text, level=2):
+        self.blocks.append(("head", text, level))
+
+    def text(self, text):
+        self.blocks.append(("text", text))
+
+    def table(self, columns, rows):
+        self.blocks.append(("table", columns, rows))
+
+    def charts(self, charts):
+        """[(file name without .svg, svg)]"""
+        self.blocks.append(("charts", charts))
+
+    def write(self, folder):
+        folder = pathlib.Path(folder)
+        for block in self.blocks:
+            if block[0] == "charts":
+                for name, svg in block[1]:
+                    (folder / f"{name}.svg").write_text(svg)
+        (folder / "report.md").write_text("\n".join(self._markdown()))
+        (folder / "report.html").write_text("\n".join(self._html()))
+
+    def _markdown(self):
+        for kind, *rest in self.blocks:
+            if kind == "head":
+                yield "#" * rest[1] + f" {rest[0]}\n"
+            elif kind == "text":
+                yield rest[0] + "\n"
+            elif kind == "table":
+                columns, rows = rest
+                yield "| " + " | ".join(columns) + " |"
+                yield "| --- |" + " ---: |" * (len(columns) - 1)
+                for row in rows:
+                    yield "| " + " | ".join(row) + " |"
+                yield ""
+            else:
+                for name, _ in rest[0]:
+                    yield f"![{name}]({name}.svg)"
+                yield ""
+
+    def _html(self):
+        title = next(block[1] for block in self.blocks if block[0] == "head")
+        yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        yield f"<style>{STYLE}</style><body>"
+        for kind, *rest in self.blocks:
+            if kind == "head":
+                yield f"<h{rest[1]}>{html.escape(rest[0])}</h{rest[1]}>"
+            elif kind == "text":
+                yield f"<p>{html.escape(rest[0])}</p>"
+            elif kind == "table":
+                columns, rows = rest
+                yield "<table><tr>" + "".join(f"<th>{html.escape(each)}</th>" for each in columns) + "</tr>"
+                for row in rows:
+                    missed = ' class="missed"' if row[-1] == "MISSED" else ""
+                    yield f"<tr{missed}>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>"
+                yield "</table>"
+            else:
+                yield '<div class="graphs">' + "\n".join(svg for _, svg in rest[0]) + "</div>"
+
+
+def seconds(value):
+    return f"{value:.2f} s" if value is not None else "–"
+
+
+class Results:
+    """Everything that was measured, by the name of the stack; see run for what each part is."""
+
+    def __init__(self, rows, workers):
+        self.rows, self.workers = rows, workers
+        self.matrix = {}  # name -> {users: figures}
+        self.skipped = {}  # name -> reason
+        self.few, self.ready, self.deaths, self.steps, self.cpu = {}, {}, [], {}, None
+
+    def of(self, nginx):
+        return [name for name in self.matrix if self.rows[name].nginx == nginx]
+
+    def users(self):
+        return sorted({users for figures in self.matrix.values() for users in figures})
+
+    def as_json(self):
+        return {"workers": self.workers, "matrix": self.matrix, "skipped": self.skipped, "few_users": self.few,
+                "ready": self.ready, "deaths": self.deaths, "steps": self.steps, "cpu": self.cpu}
+
+    # ---- what the figures come to ----
+
+    def verdicts(self):
+        """[(what, measured, target, whether it is met)]"""
+        found = []
+        wrong = {name: sum(each["errors"] for each in figures.values()) for name, figures in self.matrix.items()}
+        found.append(("failed requests of all stacks, all user counts", str(sum(wrong.values())), "0",
+                      not any(wrong.values())))
+        for nginx in (False, True):
+            found += self._rates(nginx)
+        if self.matrix:
+            found += self._tails()
+        if "fork" in self.ready and "wsgiref" in self.ready:
+            ratio = self.ready["wsgiref"] / self.ready["fork"]
+            found.append((f"launch to {self.workers} workers ready, over a plain fork parent's", f"{ratio:.2f}", "<= 1.2",
+                          ratio <= 1.2))
+        if self.cpu:
+            found.append((f"circusd's CPU in {self.cpu['seconds']} s, {self.cpu['users']} users, stats on",
+                          f"{self.cpu['cpu']:.3f} s", "< 0.05 s", self.cpu["cpu"] < 0.05))
+        found += self._autoscaled()
+        for each in self.deaths:
+            share = each["failed"] / max(each["deaths"], 1)
+            found.append((f"failed requests a worker's death, {each['listener']}",
+                          f"{share:.2f} ({each['failed']} of {each['deaths']})", "<= 0.1", share <= 0.1))
+        for name, each in self.steps.items():
+            found.append((f"{each['few']} to {each['many']} users, {name}: settled after", f"{each['settled']:.0f} s",
+                          "<= 10 s", each["settled"] <= 10))
+        return found
+
+    def _rates(self, nginx):
+        ours = [name for name in self.of(nginx) if self.rows[name].kind == "circusd" and not self.rows[name].autoscaled]
+        if not ours:
+            return []
+        worst, where = 9.0, ""
+        for users in self.users():
+            rates = {name: self.matrix[name][users]["rps"] for name in self.of(nginx) if users in self.matrix[name]}
+            mine = max((rates[name] for name in ours if name in rates), default=0)
+            share = mine / max(max(rates.values(), default=1), 0.001)
+            if share < worst:
+                worst, where = share, f"at {users} users, best is {max(rates, key=rates.get)}"
+        return [("requests/s, circusd + Chaussette over the best stack" + (", nginx" if nginx else ""),
+                 f"{worst:.2f} {where}", ">= 0.97 at each", worst >= 0.97)]
+
+    def _tails(self):
+        most = self.users()[-1]
+        found = []
+        for name in self.matrix:
+            figures = self.matrix[name].get(most)
+            if figures and "max" in figures and self.rows[name].kind == "circusd":
+                ratio = figures["max"] / figures["avg"]
+                limit = 1.3 if self.rows[name].one_request else 1.6
+                found.append((f"slowest/average at {most} users, {name}", f"{ratio:.2f}", f"<= {limit}", ratio <= limit))
+        return found
+
+    def _autoscaled(self):
+        found = []
+        ours, fixed = self.matrix.get("autoscaled"), self.matrix.get("wsgiref")
+        if not ours or not fixed:
+            return found
+        for users in [users for users in ours if users >= 100 and users in fixed and "p95" in ours[users]]:
+            rate = ours[users]["rps"] / fixed[users]["rps"]
+            tail = ours[users]["p95"] / fixed[users]["p95"]
+            found.append((f"autoscaled over fixed at {users} users, requests/s and p95", f"{rate:.3f}, {tail:.3f}",
+                          ">= 0.95, <= 1.05", rate >= 0.95 and tail <= 1.05))
+        for users, pair in self.few.items():
+            found.append((f"autoscaled at {users} users, workers in the mean (fixed: {pair['wsgiref']['workers']:.0f})",
+                          f"{pair['autoscaled']['workers']:.1f}", "fewer",
+                          pair["autoscaled"]["workers"] < pair["wsgiref"]["workers"]))
+        return found
+
+    # ---- the report ----
+
+    def report(self, about):
+        report = Report()
+        report.head("The WSGI bench", 1)
+        for line in about:
+            report.text(line)
+        report.head("What was wanted, and what was measured")
+        report.table(["figure", "measured", "wanted", ""],
+                     [[what, measured, wanted, "ok" if met else "MISSED"] for what, measured, wanted, met in self.verdicts()])
+        for nginx, title in ((False, "Each alone"), (True, "Each behind nginx")):
+            if self.of(nginx):
+                report.head(title)
+                self._matrix(report, nginx)
+        self._singles(report)
+        if self.skipped:
+            report.head("What was not measured")
+            report.table(["stack", "why"], [[name, why] for name, why in self.skipped.items()])
+        return report
+
+    def _matrix(self, report, nginx):
+        names = self.of(nginx)
+        users = self.users()
+        suffix = "-nginx" if nginx else ""
+
+        def lines(key):
+            return [(self.rows[name].title, [(count, each[key]) for count, each in sorted(self.matrix[name].items())
+                                             if key in each]) for name in names]
+        charts = [("rps" + suffix, chart("requests per second", lines("rps"), "concurrent users", "requests/s", users))]
+        charts += [(key + suffix, chart(title, lines(key), "concurrent users", "seconds", users))
+                   for key, title in MEASURES]
+        charts.append(("errors" + suffix, chart("errors", lines("errors"), "concurrent users", "requests", users)))
+        report.charts(charts)
+        for key, title, form in [("rps", "requests/s", "{:.0f}")] + [(key, title + ", s", "{:.2f}")
+                                                                     for key, title in MEASURES] + [("errors", "errors", "{}")]:
+            report.table([title] + [str(count) for count in users],
+                         [[self.rows[name].title] + [form.format(self.matrix[name][count][key])
+                                                     if key in self.matrix[name].get(count, {}) else "–" for count in users]
+                          for name in names])
+        rows = []
+        for name in names:
+            last = self.matrix[name].get(users[-1])
+            if last and "max" in last:
+                rows.append([self.rows[name].title, f"{last['max'] / last['avg']:.2f}", seconds(last["max"]),
+                             f"{last['load_cpu']:.3f}"])
+        report.table([f"at {users[-1]} users", "slowest/average", "slowest", "CPU of the load itself"], rows)
+
+    def _singles(self, report):
+        if self.few or "autoscaled" in self.matrix and "wsgiref" in self.matrix:
+            report.head("As many workers as the load asks for")
+            rows = []
+            pairs = {users: {name: self.matrix[name][users] for name in ("wsgiref", "autoscaled")}
+                     for users in sorted(self.matrix.get("autoscaled", {}))
+                     if users in self.matrix.get("wsgiref", {})}
+            for users, pair in {**self.few, **pairs}.items():
+                for name, figures in pair.items():
+                    rows.append([f"{users} users, {'fixed' if name == 'wsgiref' else name}", f"{figures['rps']:.0f}",
+                                 seconds(figures.get("p95")), f"{figures.get('workers', 0):.1f}",
+                                 f"{figures.get('workers', 0) * figures['seconds']:.0f}"])
+            report.table(["", "requests/s", "p95", "workers in the mean", "worker-seconds"], rows)
+        if self.ready:
+            report.head("Launch to the last worker's having the application")
+            report.table(["stack", "median"], [["a plain parent that forks and executes the same" if name == "fork" else
+                                                self.rows[name].title, seconds(value)]
+                                               for name, value in self.ready.items()])
+        if self.deaths:
+            report.head("One SIGTERM a second to a worker, under load")
+            report.table(["listener", "deaths", "requests", "failed", "how"],
+                         [[each["listener"], str(each["deaths"]), str(each["requests"]), str(each["failed"]),
+                           ", ".join(f"{count} {kind}" for kind, count in each["kinds"].items()) or "–"]
+                          for each in self.deaths])
+        if self.steps:
+            one = next(iter(self.steps.values()))
+            report.head(f"A step from {one['few']} to {one['many']} users")
+            report.charts([
+                ("step-wait", chart("mean wait of what ended in a second",
+                                    [(name, [(at, value) for at, value in each["means"].items() if at >= 0])
+                                     for name, each in self.steps.items()], "seconds after the step", "seconds")),
+                ("step-workers", chart("workers", [(name, [(at, value) for at, value in each["workers"] if at >= 0])
+                                                   for name, each in self.steps.items()], "seconds after the step",
+                                       "workers"))])
+            report.table(["stack", "settled after", "wait in the end", "workers at most", "there after", "errors"],
+                         [[name, f"{each['settled']:.0f} s", seconds(each["final"]), str(each["most"]),
+                           seconds(each["full"]), str(each["errors"])] for name, each in self.steps.items()])

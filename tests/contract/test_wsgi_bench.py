@@ -1,0 +1,56 @@
+"""tests/bench/wsgi/run works: a short run gives a report whose figures are of requests that were answered."""
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+from xml.etree import ElementTree
+
+from harness import BUILD, ROOT, kill_everything_below, main
+from users import needs_load
+
+MISSING = needs_load() or (None if importlib.util.find_spec("chaussette") else "needs chaussette (configs/packages.sh bench)")
+
+
+@unittest.skipIf(MISSING, MISSING)
+class WsgiBench(unittest.TestCase):
+    def run_bench(self, *arguments):
+        return subprocess.run([ROOT / "tests/bench/wsgi/run", "--build", BUILD, *arguments], capture_output=True, text=True,
+                              timeout=280, check=False)
+
+    def test_AQuickRunMeasuresAndReports(self):
+        self.addCleanup(kill_everything_below)
+        with tempfile.TemporaryDirectory() as folder:
+            ran = self.run_bench("--quick", "--out", folder)
+            self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+            results = json.loads(pathlib.Path(folder, "results.json").read_text())
+            for name in ("wsgiref", "autoscaled"):
+                for users, figures in results["matrix"][name].items():
+                    told = f"{name}, {users} users: {figures}\n{ran.stdout}"
+                    self.assertEqual(figures["errors"], 0, told)
+                    self.assertGreater(figures["rps"], 0, told)
+                    # The work has a sleep of 0.1 s in it.
+                    self.assertGreaterEqual(figures["min"], 0.1, told)
+                    self.assertLessEqual(figures["min"], figures["med"], told)
+                    self.assertLessEqual(figures["med"], figures["max"], told)
+            self.assertEqual([each["workers_after"] for each in results["deaths"]], [8] * 3, results["deaths"])
+            self.assertEqual(sum(each["failed"] for each in results["deaths"]), 0, results["deaths"])
+            self.assertIn("fork", results["ready"])
+            self.assertIn("fastgevent", results["skipped"])
+            report = pathlib.Path(folder, "report.md").read_text()
+            shown = [line.partition("(")[2].rstrip(")") for line in report.splitlines() if line.startswith("![")]
+            self.assertGreaterEqual(len(shown), 9)
+            for name in shown:
+                ElementTree.parse(os.path.join(folder, name))
+            self.assertIn("<svg", pathlib.Path(folder, "report.html").read_text())
+
+    def test_AStackThatIsNotThereIsAnError(self):
+        ran = self.run_bench("--stacks", "wsgirf")
+        self.assertEqual(ran.returncode, 2)
+        self.assertIn('"wsgirf" is none of: wsgiref, ', ran.stderr)
+
+
+if __name__ == "__main__":
+    main()
