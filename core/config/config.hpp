@@ -76,7 +76,11 @@ struct HookConfig {
     std::string command;   // written, substituted and run like a watcher's cmd
     double timeout = 10;   // seconds until it counts as failed
     bool ignore_failure = false;
-    bool operator==(const HookConfig&) const = default;
+    std::string place = {};  // "stack.toml:3:1", for errors: no part of what it is, and not saved
+    bool operator==(const HookConfig& other) const {
+        return library == other.library && function == other.function && command == other.command &&
+               timeout == other.timeout && ignore_failure == other.ignore_failure;
+    }
 };
 
 // When a new process counts as running, for a reload and for those that depend on its watcher.

@@ -65,7 +65,7 @@ void each_member(MaybeConst<StreamConfig> auto& c, auto&& visit) {
 }
 
 void each_member(MaybeConst<HookConfig> auto& c, auto&& visit) {
-    auto& [library, function, command, timeout, ignore_failure] = c;
+    auto& [library, function, command, timeout, ignore_failure, place] = c;
     visit("library", library);
     visit("function", function);
     visit("command", command);

@@ -76,7 +76,8 @@ bool HookCalls::is_hooked(const config::WatcherConfig& config, const Stack& stac
 Status HookCalls::load(const config::WatcherConfig& config, const Stack& stack) {
     for (const auto& [point, hook] : config.hooks) {
         if (hook.library.empty()) continue;
-        const std::string where = cat("watcher ", config.name, ": hooks.", to_string(point), ": ");
+        const std::string where = cat(hook.place.empty() ? "" : hook.place + ": ", "watcher ", config.name,
+                                      ": hooks.", to_string(point), ": ");
         if (!stack.hook_libraries) return Error{where + kNoLibraries, 5};
         if (auto loaded = stack.hook_libraries->load(hook.library, hook.function); !loaded)
             return Error{where + loaded.error().text, 5};

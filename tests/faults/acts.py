@@ -86,7 +86,16 @@ def reload_sequentially(run):
 
 
 def reload_all(run):
-    run.ok("reload", waiting=True)
+    """Without a name. Nobody waits for the answer: "broken" is tried for ever."""
+    before = {each.identity for name in run.wanted for each in run.view().heads(name)}
+    run.ok("reload")
+
+    def replaced():
+        view = run.view()
+        now = [each.identity for name, count in run.wanted.items() for each in view.heads(name)[:count]
+               if stack.DECLARED[name].steady]
+        return not before & set(now)
+    run.patiently(replaced, "")
 
 
 def restart_job(run):
@@ -215,19 +224,26 @@ def fill_disk(run):
 
 
 def plant_link(run):
-    """Where "own" logs there is somebody else's link all at once; it logs again when the link is gone."""
+    """Where "own" logs there is somebody else's link all at once: it logs to where it did, and when the link is gone
+    under its name again."""
     path = os.path.join(run.daemon.directory, "own.log")
     kept = run.planted.plant(path)
+    told = run.daemon.log().count(f"{path}\": Too many levels")
     run.daemon.signal(signal.SIGUSR1)
-    wait_until(lambda: not any(what == kept for arbiter in run.view().arbiters for what in arbiter.descriptors.values()),
-               what="that the log is opened anew")
-    run.kill(run.random.choice(run.view().heads("own")))
-    repaired, told = run.comes_back(["own"])
+    wait_until(lambda: run.daemon.log().count(f"{path}\": Too many levels") > told, what="that the link was found")
+    old = run.random.choice(run.view().heads("own"))
+    run.kill(old)
+    repaired, missing = run.comes_back(["own"])
     os.unlink(path)
-    told = told or run.patiently(lambda: os.path.exists(path) and len(open(path).read().splitlines()) == 3,
-                                 "the three lines have not come")
+    [new] = [each for each in run.view().pids("own") if each not in {each for each, _ in run.before["own"]}][:1] or [0]
+
+    def logs_again():
+        lines = [line for name in (kept, path) if os.path.exists(name) for line in open(name).read().splitlines()]
+        return (sum(line.startswith(f"{new} ") for line in lines) == 3
+                and any(path in arbiter.descriptors.values() for arbiter in run.view().arbiters))
+    missing = missing or run.patiently(logs_again, "the three lines have not come, or the file has not")
     os.unlink(kept)
-    run.repairs.append(Repair("a planted link", 0.0, repaired and not told, told))
+    run.repairs.append(Repair("a planted link", 0.0, repaired and not missing, missing))
 
 
 def recycle_pid(run):
