@@ -185,5 +185,56 @@ class Django(Shipped):
         self.assertEqual(daemon.pids("web"), [])
 
 
+@unittest.skipIf({"chaussette", "wsgi_load"} & set(MISSING), "needs chaussette and the built wsgi_load")
+class Backends(ContractCase):
+    """What configs/app/serve.py makes of Chaussette: a worker that is told to end answers what it has accepted first."""
+
+    limit = 270
+
+    def test_NoRequestFailsWhenAWorkerOfWsgirefIsToldToEnd(self):
+        self.each_is_told_to_end("wsgiref")
+
+    @unittest.skipUnless(importlib.util.find_spec("waitress"), "needs python3-waitress")
+    def test_NoRequestFailsWhenAWorkerOfWaitressIsToldToEnd(self):
+        self.each_is_told_to_end("waitress")
+
+    @unittest.skipUnless(importlib.util.find_spec("gevent"), "needs python3-gevent")
+    def test_NoRequestFailsWhenAWorkerOfGeventIsToldToEnd(self):
+        self.each_is_told_to_end("gevent", "--spawn 100 --graceful-timeout 20")
+
+    def each_is_told_to_end(self, backend, more=""):
+        for options in ("", "so_reuseport = true"):
+            with self.subTest(options):
+                self.each_ends(backend, more, options)
+
+    def each_ends(self, backend, more, options):
+        daemon = self.run_daemon(f"""
+[socket.door]
+host = "127.0.0.1"
+port = 0
+{options}
+
+[watcher.web]
+cmd = "/usr/bin/python3 serve.py --fd $(circus.sockets.door) --backend {backend} {more} --log-level error work:application"
+working_dir = "{ROOT}/configs/app"
+use_sockets = true
+numprocesses = 3
+ready = "notify"
+graceful_timeout = 30
+stdout_stream.class = "QueueStream"
+stderr_stream.class = "QueueStream"
+""")
+        before = daemon.wait_active("web", 3, 60)
+        port = daemon.client.ok("listsockets")["sockets"][0]["port"]
+        with Users(port, 6, daemon.directory) as users:
+            for pid in before:
+                os.kill(pid, signal.SIGTERM)
+                wait_until(lambda pid=pid: not is_running(pid), 60)
+                daemon.wait_active("web", 3, 60)
+            self.assertEqual(users.stop(), {}, daemon.log_tail())
+            self.assertGreater(users.requests, 6)
+        self.assertEqual(daemon.terminate(60), 0)
+
+
 if __name__ == "__main__":
     main()

@@ -87,8 +87,9 @@ OURS = [
     Stack("gevent-one", "circusd + gevent, one greenlet", "circusd", "gevent",
           arguments="--spawn 1 --graceful-timeout 30", needs=(*CHAUSSETTE, "gevent")),
 ] + [Stack(f"gevent-{name}", f"circusd + gevent, a listener each, {name.replace('_', ' ')}", "circusd", "gevent",
-           (*REUSEPORT, f'steering = "{name}"'), arguments=GRACEFUL, one_request=False, needs=(*CHAUSSETTE, "gevent"))
-     for name in ("kernel", "round_robin", "least_loaded")]
+           (*REUSEPORT, *lines), arguments=GRACEFUL, one_request=False, needs=(*CHAUSSETTE, "gevent"))
+     for name, lines in (("hash", ()), ("round_robin", ('steering = "round_robin"',)),
+                         ("least_loaded", ('steering = "least_loaded"',)))]
 ROWS = CLASSIC + [row.behind_nginx() for row in CLASSIC] + OURS
 
 CONFIG = """\
