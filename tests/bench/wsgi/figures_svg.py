@@ -3,8 +3,9 @@ import html
 import math
 
 COLOURS = ["#1f6fb4", "#d95f02", "#2a9d50", "#c0328a", "#7a5cc0", "#b8860b", "#117a8b", "#cc3333", "#555555", "#6b8e23"]
-WIDTH, HEIGHT = 560, 320
+WIDTH, HEIGHT = 680, 340  # without the legend, which stands below in two columns
 LEFT, TOP, BOTTOM = 58, 34, 42
+LEGEND_LINE = 17
 
 
 def ticks(top):
@@ -25,7 +26,7 @@ def text(x, y, words, more=""):
 def chart(title, lines, x_label, y_label, x_ticks=None):
     """`lines` is [(name, [(x, y)])] in the order of their colours; a name of None takes no place in the legend."""
     named = [name for name, _ in lines if name]
-    right = WIDTH + 12 + max((7 * len(name) for name in named), default=0) + 30
+    whole = HEIGHT + LEGEND_LINE * math.ceil(len(named) / 2) + 6
     points = [point for _, line in lines for point in line]
     top = max([y for _, y in points] + [0]) or 1
     y_ticks = ticks(top)
@@ -35,9 +36,9 @@ def chart(title, lines, x_label, y_label, x_ticks=None):
     def at(x, y):
         return (LEFT + (x - x_first) / (x_last - x_first) * (WIDTH - LEFT - 12),
                 HEIGHT - BOTTOM - y / y_ticks[-1] * (HEIGHT - TOP - BOTTOM))
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {HEIGHT}" width="{right}" height="{HEIGHT}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {whole}" width="{WIDTH}" height="{whole}" '
            'font-family="sans-serif" font-size="12" fill="#333">',
-           f'<rect width="{right}" height="{HEIGHT}" fill="#fff"/>',
+           f'<rect width="{WIDTH}" height="{whole}" fill="#fff"/>',
            text(LEFT, 20, title, 'font-size="14" font-weight="bold"')]
     for y in y_ticks:
         (x1, height), (x2, _) = at(x_first, y), at(x_last, y)
@@ -57,8 +58,9 @@ def chart(title, lines, x_label, y_label, x_ticks=None):
         if len(line) < 20:
             out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in (at(*p) for p in line)]
         if name:
-            height = TOP + 8 + 18 * named.index(name)
-            out.append(f'<line x1="{WIDTH + 4}" y1="{height}" x2="{WIDTH + 26}" y2="{height}" stroke="{colour}" '
+            line_of, column = divmod(named.index(name), 2)
+            height, begin = HEIGHT + 6 + LEGEND_LINE * line_of, LEFT + column * (WIDTH - LEFT) / 2
+            out.append(f'<line x1="{begin}" y1="{height}" x2="{begin + 24}" y2="{height}" stroke="{colour}" '
                        f'stroke-width="2.5"{dash}/>')
-            out.append(text(WIDTH + 32, height + 4, name))
+            out.append(text(begin + 30, height + 4, name))
     return "\n".join([*out, "</svg>"]) + "\n"

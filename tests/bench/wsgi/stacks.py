@@ -49,6 +49,9 @@ class Stack:
         return dataclasses.replace(self, name=self.name + "+nginx", title=self.title + ", nginx", nginx=True,
                                    needs=(*self.needs, "/usr/sbin/nginx"))
 
+    def steered(self):
+        return any("steering" in line for line in self.socket)
+
     def missing(self):
         """What of its needs is not on this machine."""
         def there(need):
