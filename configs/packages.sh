@@ -29,7 +29,8 @@ list() {
             echo chaussette python3 python3-zmq gunicorn uwsgi-core uwsgi-plugin-python3 python3-gevent \
                 python3-waitress nginx ;;
         test)
-            echo libgtest-dev libgmock-dev python3 python3-zmq python3-prometheus-client python3-django procps curl ccache clang-format clang-tidy lld \
+            echo libgtest-dev libgmock-dev python3 python3-zmq python3-prometheus-client python3-django \
+                python3-waitress python3-gevent procps curl ccache clang-format clang-tidy lld \
                 shellcheck zsh fish tmux abigail-tools \
                 clang-14 libclang-rt-14-dev ;;
         *)

@@ -60,6 +60,11 @@ class FullStack(Shipped):
                        lambda name=name: f"{name} active\n{daemon.log_tail()}\n{self.logs(daemon)}")
         return daemon, int(environment["FRONT_PORT"]), int(environment["REDIS_PORT"])
 
+    def ends_whole(self, daemon):
+        super().ends_whole(daemon)
+        left = [path.name for path in pathlib.Path(daemon.directory, "nginx").glob("*.pid")]
+        self.assertEqual(left, [], "nginx was not ended in its own way")
+
     def logs(self, daemon):
         return "\n".join(f"--- {path}\n{path.read_text(errors='replace')[-1500:]}"
                          for path in pathlib.Path(daemon.directory).glob("*.log") if path.name != "circusd.log")
