@@ -112,6 +112,9 @@ def run_load(running, steps, each_second=None):
 def measure(running, users, seconds, before=0):
     """The figures of so many users, once they are in their swing; `before`: so many seconds more until then."""
     begin = settle_time(users) + before
+    spent = running.cpu()
     # They go on for a while, so that those which are counted have company to their end.
     load = run_load(running, [(users, round(begin + seconds + users / USUAL_RATE, 2))])
-    return load.figures(begin, begin + seconds) | {"users": users, "seconds": seconds, "load_cpu": load.cpu / load.seconds}
+    figures = load.figures(begin, begin + seconds)
+    return figures | {"users": users, "seconds": seconds, "load_cpu": load.cpu / load.seconds,
+                      "request_cpu": (running.cpu() - spent) / max(len(load.requests), 1)}

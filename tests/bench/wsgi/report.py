@@ -221,8 +221,9 @@ class Results:
             last = self.matrix[name].get(users[-1])
             if last and "max" in last:
                 rows.append([self.rows[name].title, f"{last['max'] / last['avg']:.2f}", seconds(last["max"]),
-                             f"{last['load_cpu']:.3f}"])
-        report.table([f"at {users[-1]} users", "slowest/average", "slowest", "CPU of the load itself"], rows)
+                             f"{last['request_cpu'] * 1000:.2f} ms", f"{100 * last['load_cpu']:.1f} %"])
+        report.table([f"at {users[-1]} users", "slowest/average", "slowest", "the stack's CPU a request",
+                      "of a processor for the load itself"], rows)
 
     def _singles(self, report):
         if self.few or "autoscaled" in self.matrix and "wsgiref" in self.matrix:

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 APP = ROOT / "configs/app"
 sys.path.insert(0, str(ROOT / "tests/contract"))
-from process_tree import descendants, free_port, is_running  # noqa: E402
+from process_tree import descendants, free_port, is_running, read_proc  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 PATIENCE = 120  # seconds, until all workers are there, or gone
@@ -263,6 +263,15 @@ class Running:
         if self.row.kind != "circusd":
             return below
         return [pid for pid in below if not is_circusd(pid)]
+
+    def cpu(self):
+        """Seconds of CPU of all of the stack's processes that live: workers, their parents, nginx."""
+        total = 0
+        for program in self.programs:
+            for pid in [program.pid, *descendants(program.pid)]:
+                words = read_proc(pid, "stat").rpartition(b")")[2].split()
+                total += int(words[11]) + int(words[12]) if words else 0
+        return total / os.sysconf("SC_CLK_TCK")
 
     def daemon_cpu(self):
         """Seconds of CPU of the keeper and the arbiter, all of their threads."""
