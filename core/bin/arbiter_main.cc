@@ -2,6 +2,7 @@
 #include "bin/arbiter_main.hpp"
 
 #include <csignal>
+#include <fcntl.h>
 #include <limits.h>
 #include <memory>
 #include <optional>
@@ -252,8 +253,10 @@ class ArbiterProcess {
         auto readiness = loop::Readiness::make(loop_, [this](int fd) { arbiter_->on_readable(fd); });
         if (!readiness) return readiness.error();
         readiness_port_.emplace(std::move(*readiness));
-        notify_port_.emplace(loop_, hello_->instance,
-                             [this](const std::vector<pid_t>& lineage) { arbiter_->on_notified(lineage); });
+        notify_port_.emplace(
+            loop_, hello_->instance, std::move(notify_),
+            [this](const std::vector<pid_t>& lineage) { arbiter_->on_notified(lineage); },
+            [this](int fd) { holds_.hold(*link_, kNotify, {}, UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))); });
         supervise::Arbiter::Ports ports{*link_,
                                         streams_port_,
                                         events_port_,
@@ -310,6 +313,7 @@ class ArbiterProcess {
                                       : control::bind_endpoint(*publisher_, circus.pubsub_endpoint);
         if (!bound) return bound;
         holds_.hold(*link_, kEvents, circus.pubsub_endpoint, publisher_->take_listener());
+        notify_ = holds_.take(kNotify, {});
         holds_.drop_rest(*link_);
         return Ok{};
     }
@@ -562,6 +566,7 @@ class ArbiterProcess {
     DeathMemory death_memory_;
     std::optional<KeeperLink> link_;
     std::optional<SocketReadinessPort> readiness_port_;
+    UniqueFd notify_;  // of the arbiter before
     std::optional<NotifyPort> notify_port_;
     ProbesPort probes_port_{
         loop_, [this](loop::Prober::Id id, const Status& answered) { arbiter_->on_looked(id, answered); }};

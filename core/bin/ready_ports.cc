@@ -7,13 +7,16 @@ namespace circus::bin {
 
 Result<std::string> NotifyPort::address() {
     if (socket_) return socket_->address();
-    auto socket = sys::NotifySocket::open(cat("circus-notify-", instance_));
+    const bool is_new = !inherited_;
+    auto socket = is_new ? sys::NotifySocket::open(cat("circus-notify-", instance_))
+                         : sys::NotifySocket::adopt(std::move(inherited_));
     if (!socket) return socket.error();
     auto poll = loop::Poll::make(loop_, socket->fd(), [this](unsigned) { take(); });
     if (!poll) return poll.error();
     socket_.emplace(std::move(*socket));
     poll_.emplace(std::move(*poll));
     poll_->watch(loop::Poll::kReadable);
+    if (is_new) hold_(socket_->fd());
     return socket_->address();
 }
 

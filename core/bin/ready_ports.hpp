@@ -24,9 +24,16 @@ class NotifyPort final : public supervise::NotifyPort {
   public:
     // `ready` gets the pid of who is ready and those of its ancestors, nearest first.
     using Ready = std::function<void(const std::vector<pid_t>& lineage)>;
-    // `instance` outlives a restart of the arbiter, and so does the address.
-    NotifyPort(loop::Loop& loop, std::string instance, Ready ready)
-        : loop_(loop), instance_(std::move(instance)), ready_(std::move(ready)) {}
+    // Holds a descriptor with the keeper, for the next arbiter.
+    using Hold = std::function<void(int fd)>;
+    // `instance` outlives a restart of the arbiter, and so do the address and what was said meanwhile.
+    // `inherited` is what the arbiter before had held, or empty.
+    NotifyPort(loop::Loop& loop, std::string instance, UniqueFd inherited, Ready ready, Hold hold)
+        : loop_(loop),
+          instance_(std::move(instance)),
+          inherited_(std::move(inherited)),
+          ready_(std::move(ready)),
+          hold_(std::move(hold)) {}
 
     Result<std::string> address() override;
 
@@ -35,7 +42,9 @@ class NotifyPort final : public supervise::NotifyPort {
 
     loop::Loop& loop_;
     const std::string instance_;
+    UniqueFd inherited_;
     const Ready ready_;
+    const Hold hold_;
     std::optional<sys::NotifySocket> socket_;
     std::optional<loop::Poll> poll_;  // goes before the descriptor it polls
 };

@@ -33,6 +33,7 @@ namespace circus::bin {
 // What the endpoints' descriptors are held as.
 inline constexpr const char* kControl = "control";
 inline constexpr const char* kEvents = "events";
+inline constexpr const char* kNotify = "notify";
 
 class Settings final : public supervise::DaemonPort {
   public:

@@ -187,8 +187,10 @@ void Arbiter::adopt_pipes(Watcher& watcher, const keeper::ChildMessage& child) {
         if (!stream) continue;
         if (const Status adopted = stack_.streams.adopt(pipe, stream_of(*stream, child.note.wid)); !adopted)
             log::error(cat("watcher ", watcher.name(), ": ", adopted.error().text));
-        else
+        else {
+            watcher.watch_inherited(child.id, pipe);
             stack_.streams.start(pipe, child.pid);
+        }
     }
 }
 

@@ -29,8 +29,7 @@ struct Process {
     bool outdated = false;   // a newer one is to take its place: reload, max_age
     bool condemned = false;  // to be stopped whatever comes after: kill
     bool unproven = false;   // its after_spawn has not answered
-    // Spawned, and not ready yet; how it becomes ready, and when it must be. Of a process that another
-    // arbiter started: ready.
+    // Spawned, and not ready yet; how it becomes ready, and when it must be.
     bool awaited = false;
     config::ReadyConfig ready{};
     std::optional<TimePoint> ready_by{};

@@ -10,8 +10,9 @@
 //            Stopping from its birth, one a process at a time, kCommandsAtOnce of a watcher at the most
 //
 // The time that a process has is the watcher's business (Process::ready_by, decided by model::reconcile).
-// A process keeps the `ready` that it was spawned with. A process that another arbiter started counts as
-// ready: nothing is asked about it, and nothing of this needs to be kept.
+// A process keeps the `ready` that it was spawned with. One that another arbiter waited for is begun with
+// again (Watcher::resume): looks and commands anew, and what it has said meanwhile waits in the socket or in
+// its pipe.
 //
 // Nothing is called back from inside a call: facts set data and mark, settle() hands on. Owned by its
 // Watcher, made with its first question; the loop's thread only.

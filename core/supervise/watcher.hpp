@@ -155,6 +155,8 @@ class Watcher {
     Json saved() const;                                               // beside configuration and identity
     // In this order, before anything else: what was saved, each of its processes, and on it goes.
     void restore(const Json& saved);
+    // Before the pipe of that child is read again: its line may be what it is waited for.
+    void watch_inherited(ChildId id, PipeId pipe);
     void adopt(const keeper::ChildMessage& facts, UniqueFd pidfd);
     void resume();
 
@@ -286,6 +288,7 @@ class Watcher {
     void became_ready(ChildId id);
     Status prepare_ready(Process& process, keeper::SpawnRequest& request);
     Status watch_output(const Process& process);
+    void ask_again(const Process& process);
     void stop_awaiting(Process& process);
     void was_late(Process& process);
     void ended_unready(model::Wid wid, pid_t pid, bool outdated, const std::string& why);
@@ -342,13 +345,19 @@ class Watcher {
     Duration start_delay_{};
     TimePoint ask_again_{};  // Paused
     model::Replacement replacement_ = model::Replacement::NewFirst;
-    int failures_ = 0;  // spawns that failed in a row
+    int failures_ = 0;  // spawns that failed in a row, and processes that were never ready
     int draining_ = 0;  // pipes of reaped processes that are still read
     std::size_t active_count_ = 0;
     Tally tally_;
     std::optional<TimePoint> last_spawn_;
     std::vector<Slot> slots_;               // by wid - 1
     std::map<ChildId, Process> processes_;  // by age
+    // Whom the arbiter before waited for, until they are adopted; `by`: nothing where it was not spawned yet.
+    struct Unready {
+        config::ReadyConfig ready{};
+        std::optional<TimePoint> by{};
+    };
+    std::map<ChildId, Unready> unready_before_;
     std::vector<Waiter> waiters_;
     std::unique_ptr<HookCalls> hooks_;     // null: nothing was ever asked
     std::unique_ptr<ReadyChecks> checks_;  // the same

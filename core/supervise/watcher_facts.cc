@@ -38,7 +38,7 @@ void Watcher::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
         process.expires =
             process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
     for (const PipeId pipe : process.pipes) stack_.streams.start(pipe, pid);
-    failures_ = 0;
+    if (process.ready.kind == config::ReadyConfig::Kind::Spawned) failures_ = 0;  // else when it is ready
     if (process.wid <= config_.numprocesses && up_ && !drain_) slot(process.wid).spawned = true;
     stack_.events.publish(name(), "spawn",
                           {{"process_pid", pid}, {"wid", process.wid}, {"time", process.started_wall}});

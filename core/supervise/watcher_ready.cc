@@ -54,6 +54,14 @@ void Watcher::await_ready(Process& process) {
     checks().begin(process);
 }
 
+// The arbiter before waited for it. What it has said meanwhile is in its pipe or in the socket.
+void Watcher::ask_again(const Process& process) {
+    if (process.ready.kind == Kind::Notify && stack_.notify)
+        if (const auto address = stack_.notify->address(); !address)
+            log::error(cat("watcher ", name(), ": ", address.error().text));
+    checks().begin(process);
+}
+
 void Watcher::on_ready(ChildId id) {
     if (checks_) checks_->found(id);
 }
@@ -68,6 +76,7 @@ void Watcher::became_ready(ChildId id) {
     Process& process = at->second;
     process.awaited = false;
     process.ready_by.reset();
+    failures_ = 0;
     look();
     stack_.events.publish(
         name(), "ready", {{"process_pid", process.pid}, {"wid", process.wid}, {"time", stack_.clock.wall()}});
@@ -105,6 +114,10 @@ void Watcher::ended_unready(model::Wid wid, pid_t pid, bool outdated, const std:
     if (wid <= static_cast<model::Wid>(slots_.size())) slot(wid).why = why;
     if (outdated) return;
     if (reloading_) return end_reload(false, what);
+    // As a spawn that failed: the program was started, and is of no use.
+    ++failures_;
+    if (config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry) && up_)
+        give_up(cat("stopped after ", failures_, " failed starts in a row; ", what));
     fail_waiters({Await::Up, Await::Count}, what);
 }
 

@@ -3,7 +3,7 @@
 // Saved is what is wanted, and where it stands between a start and a stop; the processes are the keeper's to
 // tell of. A hook that was being asked is asked again, a command that was run for its answer is ended.
 // Whoever waited for an operation gets no answer: what it changed of the wanted is saved and is carried out.
-// A process counts as ready, whatever it was; a reload whose canary was being watched is given up.
+// Who was not ready is waited for as before, and a canary is watched until the time that was said.
 #include <algorithm>
 #include <csignal>
 
@@ -70,6 +70,19 @@ Json Watcher::saved() const {
         slots.push_back({i + 1, s.delay.count(), ticks_of(s.not_before), s.spent});
     }
     if (!slots.empty()) saved["slots"] = std::move(slots);
+    if (canary_.count > 0) {
+        saved["canary_watch"] = canary_.watch.count();
+        if (canary_.since) saved["canary_since"] = ticks_of(*canary_.since);
+    }
+    Json unready = Json::array();
+    for (const auto& [id, process] : processes_) {
+        const bool awaited = process.awaited || process.pid == 0;
+        if (!awaited || process.stops != 0 || process.ready.kind == config::ReadyConfig::Kind::Spawned)
+            continue;
+        unready.push_back({id, static_cast<int>(process.ready.kind), process.ready.target,
+                           process.ready_by ? Json(ticks_of(*process.ready_by)) : Json()});
+    }
+    if (!unready.empty()) saved["unready"] = std::move(unready);
     return saved;
 }
 
@@ -81,6 +94,9 @@ void Watcher::restore(const Json& saved) {
     replacement_ = static_cast<model::Replacement>(saved.value("replacement", 0));
     rollout_ = {saved.value("surge", 1), saved.value("unavailable", 0)};
     canary_.count = saved.value("canary", 0);
+    canary_.watch = Duration(saved.value("canary_watch", Duration::rep{}));
+    if (const auto since = saved.find("canary_since"); since != saved.end())
+        canary_.since = time_of(since->get<std::int64_t>());
     gated_ = saved.value("gated", false);
     reached_ = {saved.value("started", false), saved.value("ready", false), saved.value("completed", false)};
     outdated_below_ = saved.at("outdated_below").get<ChildId>();
@@ -97,6 +113,19 @@ void Watcher::restore(const Json& saved) {
         s.not_before = time_of(each.at(2).get<std::int64_t>());
         s.spent = each.at(3).get<bool>();
     }
+    for (const Json& each : saved.value("unready", Json::array())) {
+        Unready& unready = unready_before_[each.at(0).get<ChildId>()];
+        unready.ready.kind = static_cast<config::ReadyConfig::Kind>(each.at(1).get<int>());
+        unready.ready.target = each.at(2).get<std::string>();
+        if (!each.at(3).is_null()) unready.by = time_of(each.at(3).get<std::int64_t>());
+    }
+}
+
+void Watcher::watch_inherited(ChildId id, PipeId pipe) {
+    const auto at = unready_before_.find(id);
+    if (at == unready_before_.end() || at->second.ready.kind != config::ReadyConfig::Kind::Log) return;
+    if (auto pattern = Pattern::compile(at->second.ready.target))
+        stack_.streams.watch(pipe, std::move(*pattern), [this, id] { on_ready(id); });
 }
 
 void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
@@ -124,6 +153,12 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
                 process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
         last_spawn_ = std::max(last_spawn_.value_or(process.started), process.started);
     }
+    if (const auto unready = unready_before_.find(process.id);
+        unready != unready_before_.end() && !stopping) {
+        process.awaited = true;
+        process.ready = unready->second.ready;
+        process.ready_by = unready->second.by.value_or(process.started + from_seconds(config_.ready_timeout));
+    }
     // It may be frozen: it was too many and had no connection in hand. Then its stop signal is next.
     if (process.stops == 0 && process.wid > config_.numprocesses)
         stack_.keeper.signal(process.id, SIGCONT, keeper::Scope::Process, 0, false);
@@ -132,13 +167,18 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
 }
 
 void Watcher::resume() {
-    for (const auto& [id, process] : processes_)
-        if (process.stops == 0 && process.is_running() && process.wid <= config_.numprocesses)
-            slot(process.wid).ran = slot(process.wid).spawned = true;
+    unready_before_.clear();
+    for (const auto& [id, process] : processes_) {
+        if (process.awaited) ask_again(process);
+        if (process.stops != 0 || !process.is_running() || process.wid > config_.numprocesses) continue;
+        slot(process.wid).spawned = true;
+        slot(process.wid).ran = slot(process.wid).ran || !process.awaited;
+    }
     if (phase_ == Phase::Started)
         for (Slot& s : slots_) s.ran = s.spawned = true;
-    // Nobody has watched it.
-    if (reloading_ && canary_.count > 0) end_reload(false, "the arbiter that watched its canary has died");
+    // It was saved by a circusd that did not say for how long it is watched.
+    if (reloading_ && canary_.count > 0 && canary_.watch == Duration::zero())
+        end_reload(false, "the arbiter that watched its canary has died");
     // The state was saved before, what came of it after: there are processes of a start that was not noted.
     if (phase_ == Phase::Closed && !processes_.empty() && !abandoned_)
         phase_ = up_ && !drain_ ? Phase::Open : Phase::Ending;

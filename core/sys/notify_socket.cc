@@ -78,6 +78,10 @@ Result<NotifySocket> NotifySocket::open(std::string_view name) {
         return sys_error("cannot ask for the senders of sd_notify", errno);
     if (!bind_abstract(fd.get(), name) && !bind_anywhere(fd.get()))
         return sys_error("cannot bind a socket for sd_notify", errno);
+    return adopt(std::move(fd));
+}
+
+Result<NotifySocket> NotifySocket::adopt(UniqueFd fd) {
     std::string address = abstract_name_of(fd.get());
     if (address.empty()) return Error{"the socket for sd_notify has no address"};
     return NotifySocket(std::move(fd), std::move(address));

@@ -22,6 +22,8 @@ class NotifySocket {
   public:
     // `name` is what the address begins with; where it is taken, the kernel chooses one.
     static Result<NotifySocket> open(std::string_view name);
+    // One that was opened before, by this process or by another. An error: it has no address.
+    static Result<NotifySocket> adopt(UniqueFd fd);
 
     // The next datagram; nothing: there is none now. Descriptors that came with it are closed when the one
     // after it is asked for, so that who waits for that (sd_notify_barrier(3)) knows that it was dealt with.

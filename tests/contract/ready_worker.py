@@ -2,7 +2,7 @@
 
     ready_worker.py VERSION [--fd N] [--say WHAT] [--gate FILE] [--exit CODE] [--grow MB] [--listen PORT]
 
---gate: before it is ready it waits until FILE is there. --say: how it says so: notify, child (a child does), log.
+--gate: before it is ready it waits until FILE is there; when it has said so it makes FILE.said. --say: how it says so: notify, child (a child does), log.
 --exit: it ends with CODE in the place of becoming ready. --listen: then it listens on that port. --grow: then it takes
 so much memory. TERM: it answers what it has accepted, and ends.
 """
@@ -67,6 +67,8 @@ if options.listen:
 for listener in listeners:
     listener.setblocking(False)
 say()
+if options.gate:
+    open(options.gate + ".said", "w").close()
 hoard = bytearray(os.urandom(1 << 20)) * options.grow if options.grow else b""
 
 while not stopping:

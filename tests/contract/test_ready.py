@@ -1,9 +1,11 @@
 """`ready`: a new process counts when it says so, when a line of its output says so, or when somebody who looks finds it so.
 """
+import os
 import pathlib
+import signal
 import socket
 
-from harness import free_port, holds_for, main, wait_until
+from harness import free_port, holds_for, is_running, main, wait_until
 from ready_case import ReadyCase, section
 
 OUTPUT = 'stdout_stream.class = "FileStream"\nstdout_stream.filename = "@DIR@/out"'
@@ -51,6 +53,43 @@ class ReadyTest(ReadyCase):
         self.assertTrue(holds_for(lambda: self.daemon_.status("web") == "starting", 0.3))
         self.open_gate()
         self.wait_status("active")
+
+    def check_takeover(self, *lines, args):
+        """The arbiter dies while its worker is not ready: the next one waits for the same process."""
+        self.begin(section("web", *lines, args=("--gate", "@DIR@/gate", *args)))
+        wait_until(lambda: len(self.daemon_.pids("web")) == 1, what="its process")
+        pids = self.daemon_.pids("web")
+        for _ in range(2):
+            self.daemon_.kill_arbiter()
+            self.client = self.daemon_.client = self.daemon_.new_client()
+            self.assertEqual(self.daemon_.status("web"), "starting")
+            self.assertEqual(self.shown(), 0)
+        # It becomes ready while no arbiter can take its word: that waits.
+        arbiter = self.daemon_.arbiter
+        os.kill(arbiter, signal.SIGSTOP)
+        self.open_gate()
+        wait_until(lambda: os.path.exists(self.path("gate.said")), what="its word")
+        os.kill(arbiter, signal.SIGKILL)
+        wait_until(lambda: not is_running(arbiter))
+        self.client = self.daemon_.client = self.daemon_.new_client()
+        self.wait_status("active")
+        self.assertEqual((self.shown(), self.daemon_.pids("web")), (1, pids))
+
+    def test_ATakeoverLosesNoNotice(self):
+        self.check_takeover('ready = "notify"', args=("--say", "notify"))
+
+    def test_ATakeoverLosesNoLine(self):
+        self.check_takeover('ready = {log = "accepting \\\\w+$"}', OUTPUT, args=("--say", "log"))
+
+    def test_ATakeoverLooksAgain(self):
+        port = free_port()
+        self.check_takeover(f'ready = {{tcp = "localhost:{port}"}}', args=("--listen", port))
+
+    def test_OneThatIsNeverReadyStopsItsWatcherAfterMaxRetryOfThem(self):
+        self.begin(section("web", 'ready = {exec = "/bin/false"}', "ready_timeout = 0.2", "max_retry = 2"))
+        self.wait_status("stopped")
+        self.daemon_.wait_log("watcher web: stopped after 2 failed starts in a row; process")
+        self.assertEqual(self.daemon_.log().count("was not ready within 0.2 s: its check exited with 1"), 2 + 1)
 
     def test_ByALineOfItsOutput(self):
         self.begin(section("web", 'ready = {log = "accepting \\\\w+$"}', OUTPUT,

@@ -82,7 +82,13 @@ class FakeStreams final : public StreamPort {
         return kept;
     }
     void forget(std::string_view watcher) override { forgotten.emplace_back(watcher); }
+    std::optional<StreamKind> inherited_kind(PipeId id) const override {
+        const auto at = kinds.find(id);
+        return at == kinds.end() ? std::nullopt : std::optional(at->second);
+    }
+    Status adopt(PipeId, const config::StreamConfig&) override { return Ok{}; }
 
+    std::map<PipeId, StreamKind> kinds;  // that the arbiter before had held
     PipeId last = 0;
     std::vector<std::string> opened;
     std::vector<PipeId> started, discarded;

@@ -293,5 +293,106 @@ TEST_F(ExecReadyTest, NoMoreThanSixteenChecksRunAtATime) {
     EXPECT_THAT(keeper.asked, SizeIs(17)) << "the next one's turn";
 }
 
+// ---- over a takeover ----
+
+TEST_F(WatcherReadyTest, WhoWasNotReadyIsWaitedForByTheNextArbiter) {
+    ready_watcher("web", 2);
+    boot_running();
+    say_ready("web", 1);
+    take_over();
+    EXPECT_EQ(at("web").status(), WatcherStatus::Starting);
+    EXPECT_EQ(at("web").ready_count(), 1U);
+    say_ready("web", 2);
+    EXPECT_EQ(at("web").status(), WatcherStatus::Active);
+    EXPECT_THAT(events.take(), Contains("ready"));
+    take_over();
+    EXPECT_EQ(at("web").ready_count(), 2U);
+    EXPECT_EQ(at("web").status(), WatcherStatus::Active);
+}
+
+TEST_F(WatcherReadyTest, ItsTimeGoesOnOverATakeover) {
+    ready_watcher("web").ready_timeout = 10;
+    boot_running();
+    pass(8s);
+    take_over();
+    pass(1s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(1s);
+    EXPECT_THAT(keeper.sent, SizeIs(1));
+    EXPECT_THAT(events.take(), Contains("not_ready"));
+}
+
+TEST_F(WatcherReadyTest, ItsLineIsLookedForAndItsAddressAndItsCommandAgain) {
+    ready_watcher("log", 1, {Kind::Log, "accepting"}).stdout_stream.emplace();
+    ready_watcher("tcp", 1, {Kind::Tcp, "localhost:1"});
+    ready_watcher("exec", 1, {Kind::Exec, "/bin/true"});
+    boot();
+    spawn_all();
+    probes.looks.clear();
+    streams.watched.clear();
+    for (const auto& [id, request] : keeper.requests)  // as the real ones would be held
+        for (const PipeId pipe : request.note.pipes)
+            if (pipe != 0) streams.kinds[pipe] = StreamKind::Stdout;
+    take_over();
+    EXPECT_THAT(probes.looks, SizeIs(1));
+    EXPECT_THAT(keeper.asked, SizeIs(1)) << "the command";
+    ASSERT_THAT(streams.watched, SizeIs(1));
+    EXPECT_EQ(at("log").status(), WatcherStatus::Starting);
+    streams.watched.begin()->second();
+    arbiter->settle();
+    EXPECT_EQ(at("log").status(), WatcherStatus::Active);
+}
+
+TEST_F(WatcherReadyTest, AReloadStopsNoOldOneForANewOneThatIsNotReadyYetOverATakeover) {
+    ready_watcher("web");
+    boot_ready("web");
+    reload("web");
+    take_over();
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    say_ready("web", 1);
+    EXPECT_THAT(keeper.sent, SizeIs(1));
+}
+
+// ---- max_retry ----
+
+TEST_F(WatcherReadyTest, WhatIsNeverReadyIsAFailedStartAndMaxRetryOfThemStopTheWatcher) {
+    auto& web = ready_watcher("web");
+    web.ready_timeout = 3;
+    web.max_retry = 3;
+    boot_running();
+    for (int tries = 1; tries <= 3; ++tries) {
+        EXPECT_TRUE(at("web").is_up()) << tries;
+        pass(3s);
+        obey();
+        pass(5s);
+        spawn_all();
+    }
+    EXPECT_FALSE(at("web").is_up());
+    EXPECT_EQ(at("web").status(), WatcherStatus::Stopped);
+    EXPECT_THAT(keeper.asked, IsEmpty());
+}
+
+TEST_F(WatcherReadyTest, OneThatIsReadyInBetweenBeginsTheCountAnewAndMinusOneIsForEver) {
+    auto& web = ready_watcher("web");
+    web.max_retry = 2;
+    auto& endless = ready_watcher("endless");
+    endless.max_retry = -1;
+    boot_running();
+    const auto end_unready = [this] {
+        for (const char* name : {"web", "endless"}) die(child(name, 1), kExit1);
+        pass(5s);
+        spawn_all();
+    };
+    end_unready();
+    say_ready("web", 1);
+    end_unready();
+    EXPECT_TRUE(at("web").is_up()) << "that one was ready";
+    end_unready();
+    EXPECT_TRUE(at("web").is_up()) << "the first in a row";
+    end_unready();
+    EXPECT_FALSE(at("web").is_up());
+    EXPECT_TRUE(at("endless").is_up());
+}
+
 }  // namespace
 }  // namespace circus::supervise

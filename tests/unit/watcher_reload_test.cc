@@ -159,6 +159,39 @@ TEST_F(CanaryTest, WhenOneDiesItsCompanionsGoAndTheOldOnesStay) {
     EXPECT_EQ(at("web").status(), WatcherStatus::Active);
 }
 
+TEST_F(CanaryTest, TheNextArbiterWatchesItUntilTheTimeThatWasSaid) {
+    watcher("web", 3);
+    boot_running();
+    with_canary(1);
+    spawn_all();
+    pass(20s);
+    take_over();
+    pass(9s);
+    EXPECT_THAT(keeper.asked, IsEmpty());
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(1s);
+    EXPECT_THAT(keeper.asked, SizeIs(2)) << "it did well";
+    spawn_all();
+    obey();
+    EXPECT_THAT(running(), ElementsAre(1004, 1005, 1006));
+}
+
+TEST_F(CanaryTest, OneThatDiesAfterATakeoverEndsTheReload) {
+    watcher("web", 2);
+    boot_running();
+    with_canary(1);
+    spawn_all();
+    pass(10s);
+    take_over();
+    ChildId first = 0;
+    for (const Process* process : at("web").active())
+        if (process->pid == 1003) first = process->id;
+    die(first, kExit1);
+    EXPECT_THAT(events.log, Contains("reload_failed"));
+    pass(60s);
+    EXPECT_THAT(running(), ElementsAre(1001, 1002));
+}
+
 TEST_F(CanaryTest, WhatKeepsNothingBesideTheOldOnesHasNone) {
     watcher("web", 2);
     boot_running();
