@@ -71,7 +71,8 @@ class InvariantCase(unittest.TestCase):
 
     def seen(self, **more):
         view = View(os.getpid())
-        return Seen(view, **{"declared": self.declared, "reported": {"own": ([each.pid for each in self.workers], 2)}} | more)
+        reported = {"own": ([each.pid for each in self.workers], 2)}
+        return Seen(view, **{"declared": self.declared, "reported": reported} | more)
 
     def faults(self, number, seen):
         return INVARIANTS[number - 1](seen)
@@ -175,7 +176,8 @@ class TreeTest(InvariantCase):
             port = one.getsockname()[1]
             self.expect_well(self.seen(ports=Ports(port), port=port))
             keeper = self.spawn(["1000"], program=["/bin/sleep"])
-            self.expect(8, f"does not hold the listener of port {port}", Seen(View(keeper.pid), ports=Ports(port), port=port))
+            self.expect(8, f"does not hold the listener of port {port}",
+                        Seen(View(keeper.pid), ports=Ports(port), port=port))
             two.bind(("127.0.0.1", port))
             two.listen()
             self.expect(8, f"2 sockets listen on port {port}", self.seen(ports=Ports(port), port=port))
@@ -201,7 +203,8 @@ class WorkerTest(InvariantCase):
         with open("/etc/passwd") as file:
             self.replace(1, pass_fds=(file.fileno(),))
             self.expect(15, "has more descriptors than declared", self.seen())
-        process = subprocess.Popen([PROBE, "--", "own:1"], env={"CIRCUS_INSTANCE": "test.1", "A": "b"}, stdin=subprocess.PIPE)
+        process = subprocess.Popen([PROBE, "--", "own:1"], stdin=subprocess.PIPE,
+                                   env={"CIRCUS_INSTANCE": "test.1", "A": "b"})
         self.addCleanup(process.stdin.close)
         self.started.append(process)
         wait_until(lambda: any("as its input" in each for each in self.faults(15, self.seen())))
@@ -349,7 +352,8 @@ class RecordTest(InvariantCase):
     def test_14_ARefusalWithoutAPlaceAStartAndALateEnd(self):
         told = 'stack.toml:7:1: unknown option "x"'
         self.expect_well(self.seen(refusals=[Refusal("a start", told, "stack.toml:7:", "x", 1, 0.1)]))
-        self.expect(14, "neither stack.toml:7: nor x is named", self.seen(refusals=[Refusal("a start", "no", "stack.toml:7:", "x")]))
+        self.expect(14, "neither stack.toml:7: nor x is named",
+                    self.seen(refusals=[Refusal("a start", "no", "stack.toml:7:", "x")]))
         self.expect(14, "started, or said 0", self.seen(refusals=[Refusal("a start", told, "stack.toml:7:", "x", 0)]))
         self.expect(14, "refused after 3.0 s", self.seen(refusals=[Refusal("a start", told, "stack.toml:7:", "x", 1, 3.0)]))
 
@@ -403,8 +407,8 @@ class TableTest(unittest.TestCase):
     def test_EachHasATestInWhichItFails(self):
         tests = {word for case in (TreeTest, WorkerTest, RecordTest, LinesTest) for word in dir(case)
                  if word.startswith("test_")}
-        self.assertEqual([number for number in range(1, 16) if not any(name.startswith(f"test_{number}_") for name in tests)],
-                         [])
+        missing = [number for number in range(1, 16) if not any(name.startswith(f"test_{number}_") for name in tests)]
+        self.assertEqual(missing, [])
 
 
 if __name__ == "__main__":

@@ -278,8 +278,9 @@ def least_privilege(seen):
         for each in seen.view.heads(name):
             if not is_running(each.identity):
                 continue  # count tells, if it should be there
-            wrong = (_environment_faults(each, declared, seen.environments.get(name, declared.env)) + _descriptor_faults(each, declared, seen.ports)
-                     + _signal_faults(each, declared) + _id_faults(each, declared, seen.view.keeper))
+            wrong = (_environment_faults(each, declared, seen.environments.get(name, declared.env))
+                     + _descriptor_faults(each, declared, seen.ports) + _signal_faults(each, declared)
+                     + _id_faults(each, declared, seen.view.keeper))
             found += [f"{name} {each.pid} {text}" for text in wrong] if is_running(each.identity) else []
     return found
 

@@ -183,7 +183,8 @@ class Ports:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as diag:  # NETLINK_SOCK_DIAG
             for family in (socket.AF_INET, socket.AF_INET6):
                 states = 0xfff & ~(1 << self.TIME_WAIT)
-                request = struct.pack("=BBBxI", family, socket.IPPROTO_TCP, 0, states) + struct.pack("!HH", port, 0) + bytes(44)
+                request = (struct.pack("=BBBxI", family, socket.IPPROTO_TCP, 0, states)
+                           + struct.pack("!HH", port, 0) + bytes(44))
                 diag.send(struct.pack("=IHHII", 16 + len(request), self.SOCK_DIAG_BY_FAMILY, self.DUMP, 1, 0) + request)
                 self._take(diag, port)
 
