@@ -194,6 +194,9 @@ struct WatcherConfig {
 enum class Family { Inet, Inet6, Unix };
 enum class SocketType { Stream, Dgram, SeqPacket, Raw, Rdm };
 
+// Who says which slot's listener gets a new connection, with so_reuseport.
+enum class SteeringKind { Kernel, RoundRobin, LeastLoaded };
+
 struct SocketConfig {
     std::string name;
     std::string host = "localhost";
@@ -207,6 +210,7 @@ struct SocketConfig {
     bool replace = false;
     std::string interface;  // SO_BINDTODEVICE
     bool so_reuseport = false;
+    SteeringKind steering = SteeringKind::Kernel;
     bool blocking = false;
     std::optional<UserRef> owner;  // of the unix socket's file
     std::optional<GroupRef> group;

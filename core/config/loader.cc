@@ -276,14 +276,27 @@ void Loader::read_socket(const Entry& section, const std::string& name) {
     SocketConfig socket;
     socket.name = section.key;
     static const Vocabulary<SocketConfig> kVocabulary{
-        [](std::string_view option) { return find_row(socket_rows(), option); }, names_of(socket_rows()),
-        unavailable_socket_options()};
+        [](std::string_view option) { return find_row(socket_rows(), option); }, names_of(socket_rows()), {}};
     const Failed failed = read_options(socket, section, name, kVocabulary);
     check_unix_socket(socket, section, name, failed);
+    check_steering(socket, section, name, failed);
     if (socket.type == SocketType::Raw && socket.proto == 0)
         report_in(bad_value("type", "a raw socket needs a protocol; write proto = \"icmp\" or another"),
                   section, name, failed);
     out_.config.sockets.push_back(std::move(socket));
+}
+
+void Loader::check_steering(const SocketConfig& socket, const Entry& section, const std::string& name,
+                            const Failed& failed) {
+    if (socket.steering == SteeringKind::Kernel) return;
+    const char* const why =
+        socket.family == Family::Unix ? "a unix socket has only one listener; leave it out"
+        : socket.type != SocketType::Stream
+            ? "there are connections to steer only with type = \"SOCK_STREAM\"; leave it out"
+        : !socket.so_reuseport
+            ? "needs so_reuseport = true beside it: without, all workers share one listener"
+            : nullptr;
+    if (why) report_in(bad_value("steering", why), section, name, failed);
 }
 
 void Loader::check_unix_socket(SocketConfig& socket, const Entry& section, const std::string& name,

@@ -59,6 +59,8 @@ class Loader {
     void check_reach(const Entry& section, const Failed& failed);
     void read_curve(const Entry& section, const Failed& failed);
     void read_socket(const Entry& section, const std::string& name);
+    void check_steering(const SocketConfig& socket, const Entry& section, const std::string& name,
+                        const Failed& failed);
     void check_unix_socket(SocketConfig& socket, const Entry& section, const std::string& name,
                            const Failed& failed);
     void read_env();

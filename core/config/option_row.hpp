@@ -36,7 +36,6 @@ const std::vector<Row<StreamConfig>>& stream_rows();
 
 // Names that the full vocabulary has and this version has not.
 const std::vector<std::string_view>& unavailable_watcher_options();
-const std::vector<std::string_view>& unavailable_socket_options();
 
 // The row of an option by its name; rlimit_NOFILE finds rlimit_LIMIT if there is such a limit.
 const Row<WatcherConfig>* find_watcher_row(std::string_view name);

@@ -163,7 +163,7 @@ void each_member(MaybeConst<WatcherConfig> auto& c, auto&& visit) {
 
 void each_member(MaybeConst<SocketConfig> auto& c, auto&& visit) {
     auto& [name, host, port, family, type, proto, backlog, path, umask, replace, interface, so_reuseport,
-           blocking, owner, group] = c;
+           steering, blocking, owner, group] = c;
     visit("name", name);
     visit("host", host);
     visit("port", port);
@@ -176,6 +176,7 @@ void each_member(MaybeConst<SocketConfig> auto& c, auto&& visit) {
     visit("replace", replace);
     visit("interface", interface);
     visit("so_reuseport", so_reuseport);
+    visit("steering", steering);
     visit("blocking", blocking);
     visit("owner", owner);
     visit("group", group);

@@ -40,6 +40,16 @@ std::vector<Row<S>> make_socket_rows() {
         boolean_row("replace", &S::replace, Live, "an existing socket file is replaced, else it is an error"),
         text_row("interface", &S::interface, Restart, "bind to this network device"),
         boolean_row("so_reuseport", &S::so_reuseport, Restart, "each worker slot has a listener of its own"),
+        choice_row("steering", &S::steering,
+                   Choices<SteeringKind>{{"kernel", SteeringKind::Kernel},
+                                         {"round_robin", SteeringKind::RoundRobin},
+                                         {"least_loaded", SteeringKind::LeastLoaded}},
+                   "who gets a new connection, with so_reuseport: kernel, by the hash of its addresses; "
+                   "round_robin, the slots in turn; least_loaded, the slot with the fewest connections, "
+                   "waiting and in hand. Only slots with a worker that is ready are asked. The last two are "
+                   "an eBPF program, which takes root or CAP_BPF and CAP_NET_ADMIN; without, the kernel "
+                   "does it, and the log and `listsockets --figures` say why",
+                   Live),
         boolean_row("blocking", &S::blocking, Respawn, "the descriptor is blocking"),
         user_row("owner", &S::owner, Live, "owner of the unix socket's file"),
         group_row("group", &S::group, Live, "group of the unix socket's file"),
@@ -207,11 +217,6 @@ const std::vector<Row<SocketConfig>>& socket_rows() {
 const std::vector<Row<CircusConfig>>& circus_rows() {
     static const auto rows = make_circus_rows();
     return rows;
-}
-
-const std::vector<std::string_view>& unavailable_socket_options() {
-    static const std::vector<std::string_view> names{"steering"};
-    return names;
 }
 
 namespace {

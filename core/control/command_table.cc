@@ -226,9 +226,15 @@ const std::vector<Command>& table() {
              "`sockets`, by descriptor: `fd`, `name`, `backlog`, and `host` and `port` or `path`; with "
              "figures `watchers`, the names of those whose processes have it, and `figures`, an object: "
              "`queue` and its `limit`, `in_flight`, `accepted` since the socket was bound, `drops`, each a "
-             "number or null, and `absent`, why a figure is null",
+             "number or null, and `absent`, why a figure is null. With so_reuseport also `steering`, who "
+             "says "
+             "which slot gets a connection: `kernel`, `round_robin` or `least_loaded`, with the reason in "
+             "`absent` where that is not what was asked for; and `slots`, each with `watcher`, `wid`, its "
+             "`queue`, whether it is `leaving`, and where it is steered whether a worker is `accepting`, its "
+             "`picks`, the connections that it was given since this arbiter took over, and its `load`",
          .properties = {{"figures", Type::Flag}},
-         .switches = {{.name = "figures", .doc = "queue, connections in flight and accepted, drops"}},
+         .switches = {{.name = "figures",
+                       .doc = "queue, connections in flight and accepted, drops, steering"}},
          .render = render_sockets,
          .table = table_sockets},
         {.name = "logs",

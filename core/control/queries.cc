@@ -14,6 +14,7 @@
 #include "control/secrets.hpp"
 #include "stats/socket_figures.hpp"
 #include "supervise/spawn_plan.hpp"
+#include "sys/sock_diag.hpp"
 
 namespace circus::control {
 
@@ -73,14 +74,41 @@ void numprocesses(Context& context, const Json& properties, const Reply& reply) 
         reply.ok({{"numprocesses", watcher->active_count()}, {"watcher_name", text_of(properties, "name")}});
 }
 
+const char* steering_of(const supervise::SocketTable::Socket& socket) {
+    if (!socket.steering) return "kernel";
+    return socket.config.steering == config::SteeringKind::LeastLoaded ? "least_loaded" : "round_robin";
+}
+
+// Each with its own queue; and what it was given and has, where a program of ours says who gets what.
+Json slots_of(const supervise::SocketTable::Socket& socket) {
+    Json rows = Json::array();
+    for (const auto& [key, slot] : socket.slots) {
+        Json row = {{"watcher", key.first}, {"wid", key.second}, {"leaving", slot.is_leaving}};
+        if (const auto queue = sys::accept_queue(slot.fd.get())) row["queue"] = queue->length;
+        if (socket.steering && slot.place) {
+            row["accepting"] = slot.has_worker;
+            row["picks"] = socket.steering->picks(*slot.place);
+            if (socket.config.steering == config::SteeringKind::LeastLoaded)
+                row["load"] = std::max<std::int64_t>(0, socket.steering->load(*slot.place));
+        }
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 Json figures_of(const supervise::SocketTable::Socket& socket) {
     const stats::SocketFigures figures = stats::look_at_socket(socket.listeners(), socket.connections);
     const auto json = [](const std::optional<std::uint64_t>& figure) {
         return figure ? Json(*figure) : Json(nullptr);
     };
-    return {{"queue", json(figures.queue)},         {"limit", json(figures.limit)},
-            {"in_flight", json(figures.in_flight)}, {"accepted", json(figures.accepted)},
-            {"drops", json(figures.drops)},         {"absent", figures.absent}};
+    Json out = {{"queue", json(figures.queue)},         {"limit", json(figures.limit)},
+                {"in_flight", json(figures.in_flight)}, {"accepted", json(figures.accepted)},
+                {"drops", json(figures.drops)},         {"absent", figures.absent}};
+    if (!socket.config.so_reuseport || socket.config.type != config::SocketType::Stream) return out;
+    out["steering"] = steering_of(socket);
+    if (!socket.unsteered.empty()) out["absent"]["steering"] = socket.unsteered;
+    out["slots"] = slots_of(socket);
+    return out;
 }
 
 // The watchers whose processes get it.

@@ -130,6 +130,9 @@ std::string render_sockets(const Json& answer, const Json&) {
             add("in flight", "in_flight");
             add("accepted", "accepted");
             add("drops", "drops");
+            add("steered by", "steering");
+            if (const Json& why = field(field(figures, "absent"), "steering"); !why.is_null())
+                line += cat(" (", str(why), ")");
         }
         lines.push_back(std::move(line));
     }

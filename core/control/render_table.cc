@@ -104,11 +104,15 @@ std::string table_sockets(const Json& answer, const Json&, const Look& look) {
     const bool figures = std::any_of(sockets.begin(), sockets.end(),
                                      [](const Json& socket) { return field(socket, "figures").is_object(); });
     std::vector<Column> columns = {{"FD", true}, {"SOCKET"}, {"ADDRESS"}, {"BACKLOG", true}};
-    const std::vector<std::pair<const char*, const char*>> more = {{"QUEUE", "queue"},
-                                                                   {"LIMIT", "limit"},
-                                                                   {"IN FLIGHT", "in_flight"},
-                                                                   {"ACCEPTED", "accepted"},
-                                                                   {"DROPS", "drops"}};
+    std::vector<std::pair<const char*, const char*>> more = {{"QUEUE", "queue"},
+                                                             {"LIMIT", "limit"},
+                                                             {"IN FLIGHT", "in_flight"},
+                                                             {"ACCEPTED", "accepted"},
+                                                             {"DROPS", "drops"}};
+    if (std::any_of(sockets.begin(), sockets.end(), [](const Json& socket) {
+            return !field(field(socket, "figures"), "steering").is_null();
+        }))
+        more.emplace_back("STEERING", "steering");
     if (figures)
         for (const auto& [title, key] : more) columns.push_back({title, true});
     Table table(columns);

@@ -40,6 +40,7 @@ Arbiter::Arbiter(config::Config config, Ports ports)
              ports.probes,
              &deaths_},
       memory_(ports.worker),
+      loads_(ports.worker, sockets_),
       safety_pass_(ports.clock.now() + from_seconds(config_.circus.check_delay)),
       reconfiguration_(std::make_unique<Reconfiguration>(*this, ports.worker, ports.daemon)) {
     sockets_.on_close([this](int fd) { demand_.closing(fd); });
@@ -205,7 +206,6 @@ Status Arbiter::set_options(Watcher& watcher, const std::vector<std::pair<std::s
         stack_.events.publish(watcher.name(), "updated", {{"time", stack_.clock.wall()}});
     Identity identity = identity_of(changed);
     watcher.reconfigure(std::move(changed), std::move(identity), respawn, std::move(done));
-    sockets_.trim(watcher.name(), watcher.numprocesses());
     mark(watcher);
     return Ok{};
 }

@@ -30,6 +30,7 @@
 #include "supervise/config_plan.hpp"
 #include "supervise/deaths.hpp"
 #include "supervise/demand.hpp"
+#include "supervise/load_watch.hpp"
 #include "supervise/memory_watch.hpp"
 #include "supervise/ports.hpp"
 #include "supervise/saved_state.hpp"
@@ -201,6 +202,7 @@ class Arbiter {
     void obey_critical(Watcher& watcher);
     void watch_memory();
     void look_at_memory(TimePoint now);
+    void look_at_loads(TimePoint now);
     bool advance_stops();
     void drop_removed();
     void watch_sockets(Watcher& watcher);
@@ -237,6 +239,7 @@ class Arbiter {
     std::vector<std::pair<Done, Result<OpResult>>> finished_;
     std::set<Watcher*> held_;  // those that wait for what they depend on, or did
     MemoryWatch memory_;
+    LoadWatch loads_;
     std::map<BatchId, Batch> batches_;
     BatchId next_batch_ = 1;
     std::vector<PendingStart> pending_starts_;

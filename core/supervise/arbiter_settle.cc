@@ -42,12 +42,14 @@ void Arbiter::on_time() {
         quit_now();
     }
     if (memory_.next() && now >= *memory_.next()) look_at_memory(now);
+    if (loads_.next() && now >= *loads_.next()) look_at_loads(now);
     start_due();
 }
 
 std::optional<TimePoint> Arbiter::next_alarm() const {
     TimePoint next = safety_pass_;
     if (memory_.next()) next = std::min(next, *memory_.next());
+    if (loads_.next()) next = std::min(next, *loads_.next());
     if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
     if (quit_deadline_) next = std::min(next, *quit_deadline_);
     for (const PendingStart& pending : pending_starts_) next = std::min(next, pending.at);
@@ -187,6 +189,7 @@ void Arbiter::settle() {
     deaths_.settle();
     if (!removed_.empty()) drop_removed();
     watch_memory();
+    loads_.want(stack_.clock.now());
     save();
 }
 

@@ -17,6 +17,8 @@ class DrainPort {
     // A connection in hand, of it or of a descendant, or one that is queued on a listener of its own. What
     // cannot be found out counts as work.
     virtual bool has_work(pid_t pid, const std::vector<SocketTable::Held>& sockets) = 0;
+    // A connection that is queued on a listener of its own.
+    virtual bool has_queued(const std::vector<SocketTable::Held>& sockets) = 0;
     // SIGSTOP; false: it has children, which would go on, or it is gone. It stands still some time later.
     virtual bool freeze(pid_t pid, int pidfd) = 0;
     virtual bool stands_still(pid_t pid) = 0;
@@ -25,6 +27,7 @@ class DrainPort {
 class SocketDrain final : public DrainPort {
   public:
     bool has_work(pid_t pid, const std::vector<SocketTable::Held>& sockets) override;
+    bool has_queued(const std::vector<SocketTable::Held>& sockets) override;
     bool freeze(pid_t pid, int pidfd) override;
     bool stands_still(pid_t pid) override;
 };

@@ -39,9 +39,11 @@ struct Process {
     std::optional<TimePoint> expires{};
     std::optional<int> kill_signal{};      // of the `kill` that condemned it
     std::optional<double> kill_timeout{};  // seconds
-    // One that is too many and is drained: when its patience ends, and when it is looked at next.
+    // One that is too many and is drained: when its patience ends, and when it is looked at next. What it has
+    // in hand may be its own affair: then only the connections that wait on a listener of its own matter.
     struct Lingers {
         TimePoint until{}, look_at{};
+        bool until_idle = true;
     };
     std::optional<Lingers> lingers{};
     std::optional<TimePoint>

@@ -144,7 +144,6 @@ void Reconfiguration::change(Run& run, RunId id, const config::WatcherChange& ch
     const bool starts = !watcher->is_up() && wanted.autostart && (replaces || !watcher->config().autostart);
     watcher->reconfigure(wanted, identity_for(*watcher, wanted), change.change == Change::Reload,
                          starts ? Done{} : part_of(id, change.name));
-    arbiter_.sockets_.trim(watcher->name(), watcher->numprocesses());
     arbiter_.mark(*watcher);
     if (starts)
         arbiter_.start(*watcher, part_of(id, change.name));
@@ -175,7 +174,6 @@ void Reconfiguration::start_anew() {
         if (watcher) {
             // Up: somebody started it meanwhile. Then it ran by the old configuration.
             watcher->reconfigure(config, identity_for(*watcher, config), watcher->is_up(), {});
-            arbiter_.sockets_.trim(watcher->name(), watcher->numprocesses());
             arbiter_.mark(*watcher);
         } else {
             watcher = &place(config);

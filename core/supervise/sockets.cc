@@ -7,7 +7,6 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "sys/listen.hpp"
-#include "sys/reuseport_group.hpp"
 
 namespace circus::supervise {
 
@@ -172,6 +171,10 @@ Result<SocketTable::Socket::Slot*> SocketTable::slot_of(Socket& socket, std::str
     }
     slot.hold = hold(cat(socket.config.name, "/", watcher, "/", wid), slot.fd.get());
     Socket::Slot& made = socket.slots[key] = std::move(slot);
+    if (socket.config.steering != config::SteeringKind::Kernel) {
+        if (!socket.steering && socket.unsteered.empty()) begin_steering(socket, {});
+        if (socket.steering) enlist(socket, made);
+    }
     steer(socket);
     return &made;
 }
@@ -184,7 +187,13 @@ void SocketTable::close(UniqueFd& fd) {
 void SocketTable::trim(std::string_view watcher, int count) {
     const std::string key = to_lower(watcher);
     for (const auto& socket : sockets_) {
-        auto at = socket->slots.lower_bound({key, count + 1});
+        const auto first = socket->slots.lower_bound({key, count + 1});
+        auto at = first;
+        for (; at != socket->slots.end() && at->first.first == key; ++at) at->second.is_leaving = true;
+        if (at == first) continue;
+        // Before they close: what is queued on them goes to others, where the kernel can do that.
+        if (socket->steering) steer(*socket);
+        at = first;
         while (at != socket->slots.end() && at->first.first == key) {
             unhold(at->second.hold);
             if (receives_when_bound(socket->config) && socket->slots.size() == 1)
@@ -198,6 +207,7 @@ void SocketTable::trim(std::string_view watcher, int count) {
             }
             at = socket->slots.erase(at);
         }
+        if (socket->steering) steer(*socket);
         // What steered around them stays, up to the next one that is made: the keeper's duplicates close in
         // a moment, and until then they would get new connections.
     }
@@ -224,23 +234,6 @@ void SocketTable::drain(std::string_view watcher, int count) {
     }
 }
 
-// Only where those that leave are the last of the group, and others are there: as it is after every growth.
-void SocketTable::steer(Socket& socket) {
-    const auto is_leaving = [&](const auto& key) { return socket.slots.at(key).is_leaving; };
-    const auto& group = socket.group;
-    const auto stay =
-        static_cast<std::size_t>(std::find_if(group.begin(), group.end(), is_leaving) - group.begin());
-    const bool can = stay > 0 && stay < group.size() &&
-                     std::all_of(group.begin() + static_cast<std::ptrdiff_t>(stay), group.end(), is_leaving);
-    if (!can && !socket.is_steered) return;
-    const int listener = group.empty() ? -1 : socket.slots.at(group.front()).fd.get();
-    socket.is_steered = can;
-    if (listener < 0) return;
-    const Status steered =
-        can ? sys::steer_to_first(listener, static_cast<unsigned>(stay)) : sys::steer_to_all(listener);
-    if (!steered) log::warning(cat("socket ", socket.config.name, ": ", steered.error().text));
-}
-
 void SocketTable::drop(Socket& socket) {
     for (auto& [key, slot] : socket.slots) {
         unhold(slot.hold);
@@ -249,6 +242,7 @@ void SocketTable::drop(Socket& socket) {
     socket.slots.clear();
     socket.group.clear();
     socket.is_steered = false;
+    end_steering(socket);
     if (socket.hold != 0) unhold(std::exchange(socket.hold, 0));
     close(socket.fd);
 }

@@ -8,7 +8,9 @@
 // puts it in place and may not.
 //
 // With so_reuseport each wid has a listener of its own, made when the wid is first used and kept while the
-// wid is within numprocesses: it belongs to the slot, and what is queued on it outlives the process.
+// wid is within numprocesses: it belongs to the slot, and what is queued on it outlives the process. Which of
+// them gets a new connection is the kernel's to say, or that of a program (sockets_steering.cc): then it is
+// never one without a worker that accepts, as the watchers tell, where there are others.
 #pragma once
 
 #include <functional>
@@ -27,11 +29,13 @@
 #include "supervise/staged_sockets.hpp"
 #include "sys/connection_counter.hpp"
 #include "sys/listen.hpp"
+#include "sys/steering.hpp"
 
 namespace circus::supervise {
 
 class SocketTable {
   public:
+    using SlotKey = std::pair<std::string, int>;  // the watcher's name in lower case, and the wid
     struct Socket {
         config::SocketConfig config;
         int worker_fd = 0;
@@ -43,12 +47,16 @@ class SocketTable {
         struct Slot {
             UniqueFd fd;
             HoldId hold = 0;
-            bool is_leaving = false;  // its worker is drained: no new connections
+            bool is_leaving = false;          // its worker is drained: no new connections
+            bool has_worker = false;          // that accepts
+            std::optional<unsigned> place{};  // among those that are steered
         };
-        std::map<std::pair<std::string, int>, Slot>
-            slots;                                         // so_reuseport: by lower-case watcher name and wid
-        std::vector<std::pair<std::string, int>> group{};  // keys of the slots, in the kernel's order
-        bool is_steered = false;
+        std::map<SlotKey, Slot> slots;  // so_reuseport
+        std::vector<SlotKey> group{};   // keys of the slots, in the kernel's order
+        bool is_steered = false;        // around those that leave, without `steering`
+        std::optional<sys::Steering> steering{};
+        HoldId steering_hold = 0;  // of its map of listeners
+        std::string unsteered{};   // why there is none, though the configuration asks for it
         sys::ConnectionCounter connections;
 
         // Every descriptor on which connections are queued.
@@ -84,6 +92,27 @@ class SocketTable {
     // The slots of this watcher above `count` get no new connections, where the kernel lets itself be told
     // so; those up to it do, like all others.
     void drain(std::string_view watcher, int count);
+    // ---- steering ----
+    // Whether anybody wants to know who accepts.
+    bool is_steering() const;
+    // Those of the watcher's slots that have a worker which accepts, by wid - 1; the others have none.
+    void tell_workers(std::string_view watcher, const std::vector<bool>& accepting);
+    // What is to be measured of each socket that is steered by load. `address` is one of its listeners.
+    struct Measured {
+        struct Row {
+            SlotKey slot;
+            unsigned place = 0;
+            std::uint64_t picks = 0;
+            std::uint32_t inode = 0;  // of the listener
+            std::uint64_t load = 0;   // to be filled in
+        };
+        std::string socket;
+        UniqueFd address;
+        std::vector<Row> rows;
+    };
+    bool is_steering_by_load() const;
+    std::vector<Measured> to_measure() const;
+    void feed(const Measured& measured);
     // Called with each descriptor before it is closed.
     void on_close(std::function<void(int fd)> closing) { closing_ = std::move(closing); }
     // The watcher has only `count` slots now (0: it is gone): their listeners above are closed.
@@ -105,7 +134,14 @@ class SocketTable {
     static void count_connections(Socket& socket, int fd);
     Result<Socket::Slot*> slot_of(Socket& socket, std::string_view watcher, int wid);
     void close(UniqueFd& fd);
-    static void steer(Socket& socket);
+    void steer(Socket& socket);
+    static void steer_around(Socket& socket);
+    void begin_steering(Socket& socket, UniqueFd map);
+    void resume_steering(Socket& socket, UniqueFd map);
+    void enlist(Socket& socket, Socket::Slot& slot);
+    void end_steering(Socket& socket);
+    void change_steering(Socket& socket);
+    void give_up_steering(Socket& socket, const Error& why);
     void adjust(Socket& socket, const config::SocketConfig& config);
     void drop(Socket& socket);
     void unhold(HoldId id);

@@ -46,6 +46,7 @@ void SocketTable::adjust(Socket& socket, const config::SocketConfig& config) {
         for (const int fd : fds)
             if (spec.listen || fd != socket.fd.get()) warn(config, sys::set_backlog(fd, config.backlog));
     }
+    if (before.steering != config.steering) change_steering(socket);
     if (has_file(config) &&
         (before.umask != config.umask || before.owner != config.owner || before.group != config.group))
         warn(config, sys::dress(listen_spec(config)));

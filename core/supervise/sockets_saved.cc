@@ -16,7 +16,8 @@ Json SocketTable::saved() const {
     for (const auto& socket : sockets_) {
         Json slots = Json::array();
         const auto put = [&slots](const auto& key, const Socket::Slot& slot, bool is_grouped) {
-            slots.push_back({key.first, key.second, slot.hold, slot.is_leaving, is_grouped});
+            slots.push_back({key.first, key.second, slot.hold, slot.is_leaving, is_grouped,
+                             slot.place ? Json(*slot.place) : Json()});
         };
         // In the kernel's order.
         const auto& group = socket->group;
@@ -31,6 +32,7 @@ Json SocketTable::saved() const {
                        {"host", socket->host},
                        {"port", socket->port},
                        {"is_steered", socket->is_steered},
+                       {"steering", socket->steering_hold},
                        {"slots", std::move(slots)}});
     }
     return {{"sockets", std::move(all)}, {"next_hold", next_hold_}};
@@ -61,9 +63,13 @@ Status SocketTable::restore(const Json& saved, std::map<HoldId, UniqueFd> listen
             count_connections(*socket, slot.fd.get());
             const std::pair key{row.at(0).get<std::string>(), row.at(1).get<int>()};
             if (row.at(4).get<bool>()) socket->group.push_back(key);
+            if (row.size() > 5 && row.at(5).is_number()) slot.place = row.at(5).get<unsigned>();
             socket->slots[key] = std::move(slot);
         }
         socket->is_steered = each.value("is_steered", false);
+        socket->steering_hold = each.value("steering", HoldId{0});
+        if (socket->config.steering != config::SteeringKind::Kernel)
+            resume_steering(*socket, take(socket->steering_hold));
         if (!socket->fd && (socket->hold != 0 || each.at("spare").get<bool>()))
             if (Status bound = bind_again(*socket); !bound) return bound;
         sockets_.push_back(std::move(socket));

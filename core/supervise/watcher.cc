@@ -194,13 +194,15 @@ void Watcher::set_numprocesses(int count, Duration drain, Done done) {
 void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool reload_now, Done done) {
     look();
     const int count = config.numprocesses;
-    const bool recounted = std::max(0, count) != config_.numprocesses;
+    const int before = config_.numprocesses;
+    const bool recounted = std::max(0, count) != before;
     if (config.on_demand != config_.on_demand) armed_ = config.on_demand && up_;
     config_ = std::move(config);
     identity_ = std::move(identity);
     ++config_version_;
     config_.numprocesses = std::max(0, count);
     resize_slots();
+    if (recounted) let_linger({}, before);
     if (reload_now && up_)
         reload(ReloadKind::Graceful, std::move(done));
     else if (recounted)

@@ -256,6 +256,8 @@ class Watcher {
     void let_idle_go();
     void trim_sockets();
     bool may_freeze() const;
+    bool has_listener(model::Wid wid) const;  // of its own
+    void tell_slots() const;
     std::vector<SocketTable::Held> held_sockets(model::Wid wid) const;
     void let_go_if_idle(Process& process, Duration pause);
     void stop_lingering(Process& process);
@@ -340,6 +342,7 @@ class Watcher {
     std::optional<int> end_;  // taken by take_end()
     bool hurried_ = false;    // nobody is asked any more
     bool has_lingering_ = false;
+    std::optional<Process::Lingers> inherited_lingers_;  // between restore() and resume()
     model::Phase phase_ = model::Phase::Closed;
     std::string phase_why_;  // what the hook that was asked last said
     Duration start_delay_{};

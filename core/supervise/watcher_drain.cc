@@ -1,5 +1,10 @@
 // Processes that are too many and may get through with their work first: they linger, outside of the wanted
 // slots, until they are idle, for some time at the most, or until they are wanted again.
+//
+// Without a drain they get their stop signal and are through with what they have in hand as far as they are
+// that kind of program; but what waits on a listener of their own nobody else can accept, and a program that
+// stops accepts no more. So with so_reuseport they linger too, until they have accepted it.
+#include <algorithm>
 #include <csignal>
 
 #include "base/log.hpp"
@@ -19,21 +24,29 @@ constexpr Duration kHandshake = std::chrono::milliseconds(200);
 constexpr Duration kLook = std::chrono::milliseconds(2);
 constexpr Duration kLookAtFrozen = std::chrono::milliseconds(1);
 constexpr Duration kLongestFreeze = std::chrono::milliseconds(500);
+// One that accepts nothing any more is not waited for much longer than an operator would.
+constexpr Duration kLongestQueue = std::chrono::seconds(5);
 
 }  // namespace
 
 void Watcher::let_linger(Duration drain, int before) {
     const TimePoint now = stack_.clock.now();
-    const bool begins = drain > Duration::zero() && stack_.drain && up_ && !drain_;
+    const bool can = stack_.drain && up_ && !drain_;
+    const bool begins = drain > Duration::zero() && can;
+    const bool is_fewer = config_.numprocesses < before;
     has_lingering_ = false;
     for (auto& [id, process] : processes_) {
         const bool may = process.wid > config_.numprocesses && process.is_running() && process.stops == 0;
         // More of them are wanted: those that are still too many go on as they were.
-        const bool ends = !may || (config_.numprocesses < before && !begins);
+        const bool ends = !may || (is_fewer && !begins);
         if (ends)
             stop_lingering(process);
         else if (begins && !process.lingers)
             process.lingers = {now + drain, now + kHandshake};
+        // With nobody left there is nobody who gets new connections instead.
+        if (ends && may && can && config_.numprocesses > 0 && has_listener(process.wid))
+            process.lingers = {now + std::min(kLongestQueue, from_seconds(config_.graceful_timeout)),
+                               now + kHandshake, false};
         has_lingering_ = has_lingering_ || process.lingers;
     }
     // What leaves keeps its listener to the end; of the others there is no more need.
@@ -41,6 +54,24 @@ void Watcher::let_linger(Duration drain, int before) {
         stack_.sockets.drain(name(), config_.numprocesses);
     else
         trim_sockets();
+}
+
+bool Watcher::has_listener(model::Wid wid) const {
+    const auto held = held_sockets(wid);
+    return std::any_of(held.begin(), held.end(),
+                       [](const auto& socket) { return socket.is_own && socket.has_connections; });
+}
+
+// Who accepts what its slot's listener gets.
+void Watcher::tell_slots() const {
+    if (!stack_.sockets.is_steering()) return;
+    std::vector<bool> accepting(static_cast<std::size_t>(std::max(0, config_.numprocesses)), false);
+    for (const auto& [id, process] : processes_) {
+        const auto index = static_cast<std::size_t>(process.wid - 1);
+        if (process.stops == 0 && process.counts() && !process.condemned && index < accepting.size())
+            accepting[index] = true;
+    }
+    stack_.sockets.tell_workers(name(), accepting);
 }
 
 void Watcher::trim_sockets() {
@@ -74,6 +105,8 @@ void Watcher::let_go_if_idle(Process& process, Duration pause) {
     lingers.look_at = now + (process.frozen ? kLookAtFrozen : pause);
     if (process.frozen && !stack_.drain->stands_still(process.pid)) {
         if (*process.frozen + kLongestFreeze <= now) thaw(process);
+    } else if (!lingers.until_idle) {
+        if (!stack_.drain->has_queued(held_sockets(process.wid))) lingers.until = now;
     } else if (stack_.drain->has_work(process.pid, held_sockets(process.wid))) {
         thaw(process);
     } else if (!process.frozen && may_freeze() && stack_.drain->freeze(process.pid, process.pidfd.get())) {

@@ -83,6 +83,11 @@ Json Watcher::saved() const {
                            process.ready_by ? Json(ticks_of(*process.ready_by)) : Json()});
     }
     if (!unready.empty()) saved["unready"] = std::move(unready);
+    const Process::Lingers* longest = nullptr;
+    for (const auto& [id, process] : processes_)
+        if (process.lingers && (!longest || process.lingers->until > longest->until))
+            longest = &*process.lingers;
+    if (longest) saved["lingers"] = {ticks_of(longest->until), longest->until_idle};
     return saved;
 }
 
@@ -104,6 +109,9 @@ void Watcher::restore(const Json& saved) {
     phase_ = static_cast<Phase>(saved.at("phase").get<int>());
     config_.numprocesses = saved.at("numprocesses").get<int>();
     failures_ = saved.at("failures").get<int>();
+    // Who was drained goes on so: all to the end of the longest patience.
+    if (const auto at = saved.find("lingers"); at != saved.end())
+        inherited_lingers_ = {time_of(at->at(0).get<std::int64_t>()), {}, at->at(1).get<bool>()};
     slots_.assign(static_cast<std::size_t>(std::max(0, config_.numprocesses)), Slot{});
     for (const Json& each : saved.value("slots", Json::array())) {
         const auto wid = each.at(0).get<model::Wid>();
@@ -159,9 +167,13 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
         process.ready = unready->second.ready;
         process.ready_by = unready->second.by.value_or(process.started + from_seconds(config_.ready_timeout));
     }
-    // It may be frozen: it was too many and had no connection in hand. Then its stop signal is next.
-    if (process.stops == 0 && process.wid > config_.numprocesses)
+    // It may be frozen: it was too many and had no connection in hand. Then its stop signal is next, or it is
+    // looked at once more.
+    if (process.stops == 0 && process.wid > config_.numprocesses) {
+        if (!stopping && stack_.drain) process.lingers = inherited_lingers_;
+        has_lingering_ = has_lingering_ || process.lingers;
         stack_.keeper.signal(process.id, SIGCONT, keeper::Scope::Process, 0, false);
+    }
     owns_(*this, process.id);
     processes_.emplace(process.id, std::move(process));
 }
@@ -182,6 +194,8 @@ void Watcher::resume() {
     // The state was saved before, what came of it after: there are processes of a start that was not noted.
     if (phase_ == Phase::Closed && !processes_.empty() && !abandoned_)
         phase_ = up_ && !drain_ ? Phase::Open : Phase::Ending;
+    inherited_lingers_.reset();
+    if (!has_lingering_ && !abandoned_) trim_sockets();  // its last one may have gone meanwhile
     look();
     mark_(*this);
 }

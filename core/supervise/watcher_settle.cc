@@ -52,7 +52,10 @@ model::WatcherView Watcher::view() const {
 }
 
 std::optional<TimePoint> Watcher::settle() {
-    if (abandoned_) return std::nullopt;
+    if (abandoned_) {
+        tell_slots();
+        return std::nullopt;
+    }
     std::optional<TimePoint> hook_alarm;  // of hooks, and of checks for readiness
     if (hooks_) hook_alarm = hooks_->settle();
     if (checks_)
@@ -68,6 +71,7 @@ std::optional<TimePoint> Watcher::settle() {
         look();
         mark_(*this);
     }
+    tell_slots();
     finish_waiters();
     std::optional<TimePoint> next = look_again_;
     if (hook_alarm && (!next || *hook_alarm < *next)) next = hook_alarm;

@@ -5,10 +5,9 @@
 #include <cstring>
 #include <linux/bpf.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/result.hpp"
+#include "sys/bpf.hpp"
 
 namespace circus::sys {
 
@@ -18,20 +17,6 @@ constexpr std::int32_t kFlagsByte = 13;  // of the TCP header
 constexpr std::int32_t kSynAndAck = 0x12;
 constexpr std::int32_t kSyn = 0x02;
 
-int bpf(bpf_cmd command, bpf_attr& attributes) {
-    return static_cast<int>(::syscall(SYS_bpf, command, &attributes, sizeof attributes));
-}
-
-bpf_insn instruction(int code, unsigned to, unsigned from, int offset, std::int32_t value) {
-    bpf_insn out{};
-    out.code = static_cast<std::uint8_t>(code);
-    out.dst_reg = to & 0xfU;
-    out.src_reg = from & 0xfU;
-    out.off = static_cast<std::int16_t>(offset);
-    out.imm = value;
-    return out;
-}
-
 // NOLINTBEGIN(misc-redundant-expression): parts of a code that are zero say what it does all the same.
 constexpr int kLoadByteAbsolute = BPF_LD | BPF_ABS | BPF_B;
 constexpr int kLoadWide = BPF_LD | BPF_DW | BPF_IMM;
@@ -39,6 +24,7 @@ constexpr int kStoreWord = BPF_ST | BPF_MEM | BPF_W;
 
 // if (flags & (SYN|ACK)) == SYN: ++map[0]; pass everything.
 std::array<bpf_insn, 15> program_over(int map) {
+    using bpf::instruction;
     return {
         instruction(BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0),  // the packet, where BPF_ABS looks for it
         instruction(kLoadByteAbsolute, 0, 0, 0, kFlagsByte),
@@ -75,15 +61,9 @@ bool ConnectionCounter::load() {
     map.key_size = sizeof(std::uint32_t);
     map.value_size = sizeof(std::uint64_t);
     map.max_entries = 1;
-    map_ = UniqueFd(bpf(BPF_MAP_CREATE, map));
+    map_ = UniqueFd(bpf::call(BPF_MAP_CREATE, map));
     if (!map_) return refused("counting connections by eBPF");
-    const auto instructions = program_over(map_.get());
-    bpf_attr program{};
-    program.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
-    program.insns = reinterpret_cast<std::uintptr_t>(instructions.data());
-    program.insn_cnt = static_cast<std::uint32_t>(instructions.size());
-    program.license = reinterpret_cast<std::uintptr_t>("Apache-2.0");
-    program_ = UniqueFd(bpf(BPF_PROG_LOAD, program));
+    program_ = bpf::load(BPF_PROG_TYPE_SOCKET_FILTER, 0, program_over(map_.get()));
     if (!program_) return refused("counting connections by eBPF");
     return true;
 }
@@ -109,7 +89,7 @@ std::optional<std::uint64_t> ConnectionCounter::count() const {
     look.map_fd = static_cast<std::uint32_t>(map_.get());
     look.key = reinterpret_cast<std::uintptr_t>(&key);
     look.value = reinterpret_cast<std::uintptr_t>(&value);
-    if (bpf(BPF_MAP_LOOKUP_ELEM, look) != 0) return std::nullopt;
+    if (bpf::call(BPF_MAP_LOOKUP_ELEM, look) != 0) return std::nullopt;
     return value;
 }
 

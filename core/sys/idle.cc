@@ -29,7 +29,10 @@ Folder open_folder(pid_t pid, const char* name) {
 
 enum class Held { No, Yes, Unknown };
 
-Held holds(pid_t pid, const std::set<std::uint32_t>& inodes) {
+// Calls `each` with the inode of every socket that the process has, until it returns true. Unknown: they
+// cannot be seen.
+template <class Each>
+Held each_socket(pid_t pid, const Each& each) {
     const Folder fds = open_folder(pid, "fd");
     if (!fds) return errno == ENOENT ? Held::No : Held::Unknown;
     while (const dirent* entry = ::readdir(fds.get())) {
@@ -41,9 +44,13 @@ Held holds(pid_t pid, const std::set<std::uint32_t>& inodes) {
         if (!text.starts_with(kSocket)) continue;
         std::uint32_t inode = 0;
         std::from_chars(text.data() + kSocket.size(), text.data() + text.size(), inode);
-        if (inodes.contains(inode)) return Held::Yes;
+        if (each(inode)) return Held::Yes;
     }
     return Held::No;
+}
+
+Held holds(pid_t pid, const std::set<std::uint32_t>& inodes) {
+    return each_socket(pid, [&inodes](std::uint32_t inode) { return inodes.contains(inode); });
 }
 
 // The state of a thread, as its stat has it behind the name in brackets.
@@ -65,6 +72,19 @@ bool holds_any(pid_t pid, const std::set<std::uint32_t>& inodes) {
     for (const pid_t child : descendants_of(pid))
         if (holds(child, inodes) != Held::No) return true;
     return false;
+}
+
+std::size_t take_held(pid_t pid, std::set<std::uint32_t>& inodes) {
+    const std::size_t before = inodes.size();
+    const auto take = [&inodes](std::uint32_t inode) {
+        inodes.erase(inode);
+        return inodes.empty();
+    };
+    if (!inodes.empty()) each_socket(pid, take);
+    if (inodes.empty()) return before;
+    for (const pid_t child : descendants_of(pid))
+        if (each_socket(child, take) == Held::Yes) break;
+    return before - inodes.size();
 }
 
 bool stands_still(pid_t pid) {

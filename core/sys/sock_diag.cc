@@ -249,6 +249,27 @@ Result<std::set<std::uint32_t>> accepted_inodes(int listener) {
     return inodes;
 }
 
+// Of a listener the kernel shows the length of its accept queue where a connection has what it is to read.
+Result<AddressLoad> load_at(int listener) {
+    const auto address = address_of(listener);
+    if (!address) return address.error();
+    AddressLoad load;
+    const std::vector<unsigned char> host = address->host();
+    const auto request =
+        internet_request(*address, bit(TCP_LISTEN) | bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT));
+    const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
+        const auto* found = fixed_part<inet_diag_msg>(answer);
+        if (!found || found->idiag_inode == 0) return;
+        if (!host.empty() && std::memcmp(found->id.idiag_src, host.data(), host.size()) != 0) return;
+        if (found->idiag_state == TCP_LISTEN)
+            load.queues[found->idiag_inode] = found->idiag_rqueue;
+        else
+            load.accepted.insert(found->idiag_inode);
+    });
+    if (!asked) return asked.error();
+    return load;
+}
+
 Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
     if (listeners.empty()) return std::uint64_t{0};
     const auto address = address_of(listeners.front());

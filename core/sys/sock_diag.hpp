@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <sys/types.h>
@@ -28,6 +29,13 @@ Result<std::uint64_t> accepted_and_open(int listener);
 // The inodes of these, and of those that the other side has closed for writing: by them a process's
 // descriptors tell that it has work in hand.
 Result<std::set<std::uint32_t>> accepted_inodes(int listener);
+
+// What the listeners of one address of TCP have, in one look.
+struct AddressLoad {
+    std::map<std::uint32_t, std::uint64_t> queues;  // by the inode of a listener: its accept queue
+    std::set<std::uint32_t> accepted;               // inodes, as accepted_inodes() has them
+};
+Result<AddressLoad> load_at(int listener);
 
 // Connections that these listeners of TCP could not take (sk_drops), since each was made.
 Result<std::uint64_t> dropped(const std::vector<int>& listeners);

@@ -48,6 +48,7 @@ class Daemon:
         self.process = None
         self.working_dir = self.directory
         self.stdin = subprocess.DEVNULL
+        self.through = []  # the words of a program that becomes circusd, such as setpriv with its options
         self.ports = []
         self.clients = []
         head = "[circus]\n"
@@ -68,7 +69,7 @@ class Daemon:
         """Starts circusd and returns at once. `output`: a descriptor in the place of the log file."""
         with open(self.log_path, "ab") as log_file:
             log = log_file if output is None else output
-            self.process = subprocess.Popen([CIRCUSD, "--config", self.config_path, *arguments],
+            self.process = subprocess.Popen([*self.through, CIRCUSD, "--config", self.config_path, *arguments],
                                             cwd=self.working_dir, env=self.environment, stdin=self.stdin,
                                             stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         return self

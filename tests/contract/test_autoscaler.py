@@ -36,6 +36,24 @@ def application(environ, start_response):
     return [b"served"]
 """
 
+# Asks for a job, works on it for 20 ms, says that it is done; at SIGTERM it takes no more.
+CONSUMER = """
+import signal, socket, sys, time
+ending = False
+
+def end(*_):
+    global ending
+    ending = True
+
+signal.signal(signal.SIGTERM, end)
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as server:
+    while not ending:
+        server.sendall(b"?")
+        server.recv(1)
+        time.sleep(0.02)
+        server.sendall(b".")
+"""
+
 SCALED = """
 use_sockets = true
 numprocesses = 2
@@ -95,6 +113,49 @@ class Load:
             thread.join()
 
 
+class Jobs:
+    """A queue that never ends: gives a job to whoever asks, and counts what was not said to be done."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        self.done = self.lost = 0
+        self.closed = False
+        self.threads = [threading.Thread(target=self.accept)]
+        self.threads[0].start()
+
+    def accept(self):
+        while True:
+            connection, _ = self.listener.accept()
+            if self.closed:
+                connection.close()
+                return
+            self.threads.append(threading.Thread(target=self.serve, args=[connection]))
+            self.threads[-1].start()
+
+    def serve(self, connection):
+        in_hand = False
+        with connection:
+            while said := connection.recv(1):
+                if said == b"?":
+                    in_hand = True
+                    connection.sendall(b"!")
+                else:
+                    in_hand = False
+                    with self.lock:
+                        self.done += 1
+        if not self.closed:
+            self.lost += in_hand
+
+    def close(self):
+        self.closed = True
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        for thread in self.threads:
+            thread.join()
+        self.listener.close()
+
+
 class AutoscalerCase(ShippedCase):
     limit = 270
 
@@ -149,7 +210,7 @@ cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
     def run_with(self, config, name, options="", circus=""):
         daemon = self.new_daemon(config + f'\n[plugin.{name}]\nuse = "{name}"\nisolate = '
                                  f'{"true" if self.isolate else "false"}\n{options}\n', circus)
-        for file, text in (("server.py", SERVER), ("application.py", APPLICATION)):
+        for file, text in (("server.py", SERVER), ("application.py", APPLICATION), ("consumer.py", CONSUMER)):
             pathlib.Path(daemon.directory, file).write_text(text)
         daemon.start()
         wait_until(lambda: daemon.client.ok("plugins")["plugins"][name]["state"] == "active",
@@ -195,6 +256,29 @@ autoscale.boot_time = 0.5
         shown = subprocess.run([CIRCUSCTL, "--endpoint", daemon.endpoint, "autoscale", "explain", "web"],
                                check=True, capture_output=True, text=True).stdout
         self.assertIn("wanted by external", shown)
+
+    def test_QueueConsumersThatGrowAndShrinkLoseNoJob(self):
+        jobs = Jobs()
+        self.addCleanup(jobs.close)
+        daemon = self.scaled(f"""
+[watcher.web]
+cmd = "{PYTHON} @DIR@/consumer.py {jobs.port}"
+graceful_timeout = 20
+autoscale.max = 6
+autoscale.external = "jobs"
+autoscale.external_target = 10
+autoscale.boot_time = 0.5
+""")
+        for _ in range(2):
+            daemon.client.ok("gauge", watcher="web", name="jobs", value=60)
+            self.wait_count(daemon, 6)
+            done = jobs.done
+            wait_until(lambda before=done: jobs.done > before + 20, PATIENT, lambda: daemon.log_tail())
+            # Smaller only after a while: the operator may be quicker.
+            daemon.client.ok("autoscale", action="set", name="web", max=1)
+            self.wait_count(daemon, 1)
+            daemon.client.ok("autoscale", action="set", name="web")
+        self.assertEqual(jobs.lost, 0)
 
     def test_WhereTheWatcherTellsWhoIsReadyTheBootTimeIsMeasured(self):
         daemon = self.scaled("""
@@ -272,6 +356,16 @@ class KindsOfSockets(AutoscalerCase):
         daemon, address, family = self.run_servers('host = "127.0.0.1"\nport = 0\nso_reuseport = true\nblocking = true')
         # Who leaves gets no new connections there, however many users there are.
         self.grows_and_shrinks(daemon, address, family, 5)
+
+    def test_SteeredWorkersGrowAndShrinkUnderLoadWithoutAFailedRequest(self):
+        for steering in ("round_robin", "least_loaded"):
+            with self.subTest(steering):
+                daemon, address, family = self.run_servers(
+                    f'host = "127.0.0.1"\nport = 0\nso_reuseport = true\nblocking = true\nsteering = "{steering}"')
+                figures = daemon.client.ok("listsockets", figures=True)["sockets"][0]["figures"]
+                if "steering" in figures["absent"]:
+                    self.skipTest(figures["absent"]["steering"])
+                self.grows_and_shrinks(daemon, address, family, 5)
 
     def test_TheLastWorkerGoesAndTheNextConnectionStartsOne(self):
         daemon, address, family = self.run_servers('host = "127.0.0.1"\nport = 0\nblocking = true', """

@@ -163,6 +163,15 @@ TEST(ControlRenderTable, OptionsAndSocketsForATerminal) {
                             {"queue":1,"limit":5,"in_flight":2,"accepted":null,"drops":0}}]})"),
               "FD  SOCKET  ADDRESS  BACKLOG  QUEUE  LIMIT  IN FLIGHT  ACCEPTED  DROPS\n"
               " 7  u       /p             5      1      5          2         -      0");
+    const char* steered = R"({"sockets":[{"fd":7,"name":"u","backlog":5,"host":"h","port":1,"figures":
+        {"queue":1,"limit":5,"in_flight":2,"accepted":3,"drops":0,"steering":"kernel",
+         "absent":{"steering":"not permitted"}}}]})";
+    EXPECT_EQ(in_columns("listsockets", steered),
+              "FD  SOCKET  ADDRESS  BACKLOG  QUEUE  LIMIT  IN FLIGHT  ACCEPTED  DROPS  STEERING\n"
+              " 7  u       h:1            5      1      5          2         3      0    kernel");
+    EXPECT_EQ(find_command("listsockets")->render(Json::parse(steered), {}),
+              "7:socket 'u' at h:1  queue 1  of 5  in flight 2  accepted 3  drops 0  steered by kernel "
+              "(not permitted)");
 }
 
 TEST(ControlRenderTable, StatsOfEveryKindForATerminal) {

@@ -135,22 +135,25 @@ TEST(SocketDrain, WhatIsQueuedOnAListenerOfItsOwnIsItsWork) {
     EXPECT_FALSE(drain.has_work(::getpid(), {{listener.fd.get(), true, false}})) << "datagrams";
 }
 
-TEST(Steering, OnlyTheFirstOfAGroupGetNewConnectionsUntilAllDoAgain) {
+TEST(ReuseportGroup, OnlySomeGetNewConnectionsUntilAllDoAgain) {
     std::vector<sys::Listener> group;
     group.push_back(listen_on_loopback(0, true));
     const int port = group.front().port;
     for (int i = 0; i < 3; ++i) group.push_back(listen_on_loopback(port, true));
     std::vector<UniqueFd> clients;
-    const auto queued_of_last_two = [&] {
-        return sys::accept_queue(group[2].fd.get())->length + sys::accept_queue(group[3].fd.get())->length;
-    };
-    ASSERT_TRUE(sys::steer_to_first(group[0].fd.get(), 2));
+    const auto queued = [&](std::size_t i) { return sys::accept_queue(group[i].fd.get())->length; };
+    ASSERT_TRUE(sys::steer_to(group[0].fd.get(), {1, 3}));
     for (int i = 0; i < 60; ++i) clients.push_back(connect_to(port));
-    EXPECT_EQ(queued_of_last_two(), 0u);
+    EXPECT_EQ(queued(0) + queued(2), 0u);
+    EXPECT_EQ(queued(1) + queued(3), 60u);
+    EXPECT_GT(queued(1), 0u);
+    ASSERT_TRUE(sys::steer_to(group[0].fd.get(), {2}));
+    for (int i = 0; i < 5; ++i) clients.push_back(connect_to(port));
+    EXPECT_EQ(queued(2), 5u);
     ASSERT_TRUE(sys::steer_to_all(group[0].fd.get()));
     ASSERT_TRUE(sys::steer_to_all(group[0].fd.get())) << "also where nothing steers";
     for (int i = 0; i < 60; ++i) clients.push_back(connect_to(port));
-    EXPECT_GT(queued_of_last_two(), 0u);
+    EXPECT_GT(queued(0), 0u);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 circus_test(oom_counts LINK circus_sys)
 circus_test(signals LINK circus_sys)
+circus_test(steering LINK circus_sys)
 circus_test(identity LINK circus_sys)
 circus_test(listen LINK circus_sys)
 circus_test(procfs LINK circus_sys)

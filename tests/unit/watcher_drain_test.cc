@@ -15,10 +15,16 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 struct FakeDrain final : DrainPort {
     bool has_work(pid_t pid, const std::vector<SocketTable::Held>&) override { return !idle.contains(pid); }
+    bool has_queued(const std::vector<SocketTable::Held>& sockets) override {
+        own += static_cast<int>(
+            std::count_if(sockets.begin(), sockets.end(), [](const auto& each) { return each.is_own; }));
+        return is_queued;
+    }
     bool freeze(pid_t pid, int) override {
         if (can_freeze) frozen.push_back(pid);
         return can_freeze;
@@ -27,6 +33,8 @@ struct FakeDrain final : DrainPort {
     std::set<pid_t> idle;
     std::vector<pid_t> frozen;
     bool can_freeze = false, is_still = false;
+    bool is_queued = false;
+    int own = 0;  // listeners that were asked about
 };
 
 struct WatcherDrainTest : ::testing::Test, FakeStack {
@@ -206,6 +214,77 @@ TEST_F(WatcherDrainTest, WhereNobodyCanTellWhoIsIdleFewerIsAtOnce) {
     watcher("web", 4);
     drain_two();
     EXPECT_THAT(keeper.sent, SizeIs(2));
+}
+
+TEST_F(WatcherDrainTest, TheNextArbiterGoesOnWithIt) {
+    watcher("web", 4);
+    drain_two(10s);
+    pass(1s);
+    take_over();
+    pass(1s);
+    EXPECT_THAT(signals_to(3), Not(testing::Contains(SIGTERM)));
+    drained.idle.insert(pids[child("web", 3)]);
+    pass(1s);
+    EXPECT_THAT(signals_to(3), testing::Contains(SIGTERM));
+    EXPECT_THAT(signals_to(4), Not(testing::Contains(SIGTERM)));
+    pass(10s);
+    EXPECT_THAT(signals_to(4), testing::Contains(SIGTERM));
+}
+
+struct OwnListenersTest : WatcherDrainTest {
+    // As drain_two(), without a drain.
+    void two_fewer() {
+        config::SocketConfig door;
+        door.name = "door";
+        door.host = "127.0.0.1";
+        door.port = 0;
+        door.so_reuseport = true;
+        config.sockets.push_back(door);
+        auto& web = watcher("web", 4);
+        web.use_sockets = true;
+        drain_two({});
+    }
+};
+
+TEST_F(OwnListenersTest, WhatWaitsOnAListenerThatGoesIsAcceptedFirst) {
+    drained.is_queued = true;
+    two_fewer();
+    pass(1s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    EXPECT_GT(drained.own, 0);
+    EXPECT_THAT(keeper.held, SizeIs(4));
+    drained.is_queued = false;
+    pass(1s);
+    EXPECT_THAT(signals_to(3), ElementsAre(SIGTERM)) << "whatever it has in hand";
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+    obey();
+    EXPECT_TRUE(done);
+    EXPECT_THAT(keeper.held, SizeIs(2));
+}
+
+TEST_F(OwnListenersTest, WhoAcceptsNothingAnyMoreIsNotWaitedForMuchLonger) {
+    drained.is_queued = true;
+    two_fewer();
+    pass(4s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(2s);
+    EXPECT_THAT(keeper.sent, SizeIs(2));
+}
+
+TEST_F(OwnListenersTest, AnOptionThatIsSetKeepsTheListenersOfWhoIsDrained) {
+    drained.is_queued = true;
+    two_fewer();
+    ASSERT_TRUE(arbiter->set_options(at("web"), {{"graceful_timeout", 7}}, {}));
+    arbiter->settle();
+    EXPECT_THAT(keeper.held, SizeIs(4));
+}
+
+TEST_F(OwnListenersTest, WhereNobodyIsLeftNobodyIsWaitedFor) {
+    drained.is_queued = true;
+    two_fewer();
+    arbiter->set_numprocesses(at("web"), 0, {});
+    arbiter->settle();
+    EXPECT_THAT(keeper.sent, SizeIs(4));
 }
 
 }  // namespace
