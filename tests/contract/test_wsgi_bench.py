@@ -18,7 +18,7 @@ MISSING = needs_load() or (None if importlib.util.find_spec("chaussette") else "
 class WsgiBench(unittest.TestCase):
     def run_bench(self, *arguments):
         return subprocess.run([ROOT / "tests/bench/wsgi/run", "--build", BUILD, *arguments], capture_output=True, text=True,
-                              timeout=280, check=False)
+                              timeout=560, check=False)
 
     def test_AQuickRunMeasuresAndReports(self):
         self.addCleanup(kill_everything_below)

@@ -14,6 +14,9 @@ foreach(suite harness invariants daemon log endpoint access curve messages comma
         ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 endforeach()
 
+# They start whole stacks, again and again.
+set_tests_properties(contract_full_stack contract_wsgi_bench PROPERTIES TIMEOUT 600)
+
 # The longest first: what runs beside them fills the rest.
 set_tests_properties(contract_full_stack contract_wsgi_bench contract_bounded contract_plugins contract_faults contract_log contract_observers PROPERTIES COST 100)
 
