@@ -118,10 +118,10 @@ def deaths(build, row, workers, unix, users, count):
             os.kill(killed[-1], signal.SIGTERM)
     with Running(build, row, workers, unix=unix) as running:
         load = run_load(running, [(users, count + settle_time(users) + 2)], kill)
-        back = len(running.pids())
+        running.wait(lambda: len(running.pids()) == workers, "as many workers as before")
     errors = load.errors()
     return {"listener": row.name + (" unix" if unix else ""), "deaths": len(killed), "failed": sum(errors.values()),
-            "kinds": dict(errors), "requests": len(load.requests), "workers_after": back}
+            "kinds": dict(errors), "requests": len(load.requests)}
 
 
 BAND = 0.1  # settled: this near to what it is in the end

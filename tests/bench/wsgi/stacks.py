@@ -149,8 +149,8 @@ class Running:
             self.main = self._run(self._command(inner))
             # The workers import the application each by itself; uWSGI does it once, before it forks.
             imports = 1 if self.row.kind == "uwsgi" else expected
-            self._wait(lambda: self.read_ready() >= imports, f"{expected} workers")
-            self._wait(lambda: len(self.pids()) >= expected, f"{expected} processes")
+            self.wait(lambda: self.read_ready() >= imports, f"{expected} workers")
+            self.wait(lambda: len(self.pids()) >= expected, f"{expected} processes")
             self.ready_ns = (time.monotonic_ns() if imports < expected else max(self.ready)) - self.launched
             if self.row.nginx:
                 self._front(inner)
@@ -233,9 +233,9 @@ class Running:
         folder.mkdir()
         (folder / "nginx.conf").write_text(text)
         self._run(["/usr/sbin/nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
-        self._wait(lambda: len(descendants(self.programs[-1].pid)) >= 2, "nginx")
+        self.wait(lambda: len(descendants(self.programs[-1].pid)) >= 2, "nginx")
 
-    def _wait(self, condition, what):
+    def wait(self, condition, what):
         deadline = time.monotonic() + PATIENCE
         while not condition():
             ended = [program.args[0] for program in self.programs if program.poll() is not None]
