@@ -305,6 +305,9 @@ class UnusableTest(ReloadConfigCase):
             self.check_refused("[watcher.web\n", "stack.toml:6:")
             self.check_refused(good + probe("new", 'uid = "nobody-of-that-name"'), "no such user", "stack.toml:")
             self.check_refused(good + "[watcher.x]\ncmd = 'true'\nnumproceses = 1\n", "did you mean \"numprocesses\"")
+            hook = 'hooks.before_start = "/nowhere/lib.so:f"'
+            line = (self.head("") + good + probe("new", hook)).splitlines().index(hook) + 1
+            self.check_refused(good + probe("new", hook), "/nowhere/lib.so", f"stack.toml:{line}:")
             self.check_refused(inet("a") + unix("new") + inet("b", taken.getsockname()[1]), "[socket.b]",
                                "Address already in use")
             self.check_refused(good, "/proc/nowhere", circus='pidfile = "/proc/nowhere"\n')

@@ -51,6 +51,16 @@ class Load : public testing::Test {
 
 const std::string kWeb = "[watcher.web]\ncmd = \"sleep 1\"\n";
 
+TEST_F(Load, AHookKnowsWhereItStandsAndIsTheSameElsewhere) {
+    const std::string hook = "hooks.before_stop = \"lib.so:f\"\n";
+    const auto here = good(kWeb + hook).watchers[0].hooks;
+    const auto there = good(kWeb + "\n" + hook).watchers[0].hooks;
+    const auto& place = here.at(model::HookPoint::BeforeStop).place;
+    EXPECT_TRUE(place.starts_with((directory_ / "stack.toml:3:").string())) << place;
+    EXPECT_NE(place, there.at(model::HookPoint::BeforeStop).place);
+    EXPECT_EQ(here, there);
+}
+
 TEST_F(Load, OptionsLeftOutHaveCircussDefaults) {
     const Config config = good(kWeb);
     WatcherConfig expected;

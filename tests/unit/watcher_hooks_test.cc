@@ -553,8 +553,11 @@ TEST_F(HooksTest, ALibraryThatCannotBeLoadedIsAnErrorBeforeAnythingIsStarted) {
     const Status loaded = arbiter->load_hooks();
     ASSERT_FALSE(loaded);
     EXPECT_EQ(loaded.error().text, "watcher web: hooks.after_stop: other.so: cannot open shared object file");
+    web.hooks[HookPoint::AfterStop].place = "stack.toml:7:1";
     config::WatcherConfig added = web;
     added.name = "added";
+    EXPECT_EQ(arbiter->add(added).error().text,
+              "stack.toml:7:1: watcher added: hooks.after_stop: other.so: cannot open shared object file");
     EXPECT_FALSE(arbiter->add(added));
     EXPECT_FALSE(arbiter->set_options(at("web"), {{"hooks.before_stop", "third.so:f"}}, {}));
     EXPECT_TRUE(arbiter->set_options(at("web"), {{"max_retry", 3}}, {})) << "that has nothing to do with it";
