@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
     CLI::App app{
         "circus-top: what runs in a stack and how loaded it is, live, of a circusd or a Circus in Python.\n"
         "Keys: arrows select, s sorts, / filters, t shows processes, + and - change a watcher's count,\n"
-        "r restarts it, R reloads it, k stops a process, l follows a log, q quits.",
+        "r restarts it, R reloads it, k stops a process, l follows a log, h helps, q quits.",
         "circus-top"};
     app.set_version_flag("--version", std::string("circus-top ") + CIRCUSD_VERSION);
     app.add_option("--endpoint", endpoint,

@@ -33,7 +33,8 @@ void remember(History& history, double value) {
     if (history.size() > kRemembered) history.pop_front();
 }
 
-// A watcher's name as the stream has it.
+// A watcher's name as the stream has it. Circus has two: that of `list`, blanks kept, for what ran when its
+// circusd-stats began, and that of events for what was started later.
 std::string streamed(std::string_view name) {
     std::string out = to_lower(name);
     std::replace(out.begin(), out.end(), ' ', '_');
@@ -110,10 +111,10 @@ void Board::on_frame(std::string_view topic, const Json& payload, TimePoint now)
         return;
     }
     const auto part = whole(payload, "subtopic");
-    if (!part) return on_watcher(std::string(topic), now);
+    if (!part) return on_watcher(streamed(topic), now);
     const std::string tail = cat(".", *part);
     if (topic.ends_with(tail)) topic.remove_suffix(tail.size());
-    on_process(std::string(topic), payload, now);
+    on_process(streamed(topic), payload, now);
 }
 
 void Board::on_process(const std::string& name, const Json& payload, TimePoint now) {

@@ -114,6 +114,7 @@ void Live::ask_what_is_due() {
 }
 
 void Live::show(Screen& screen) {
+    if (helping_) return show_help(screen);
     if (log_) return show_log(screen);
     const TimePoint now = Monotonic::now();
     if (prompt_until_ && now >= *prompt_until_) {
@@ -137,6 +138,14 @@ void Live::show(Screen& screen) {
     screen.draw(page.lines);
 }
 
+void Live::show_help(Screen& screen) {
+    std::vector<Line> lines = help_lines();
+    for (Line& line : lines)
+        for (Piece& piece : line)
+            piece.text = fitted(piece.text, std::min(cells(piece.text), screen.width()));
+    screen.draw(lines);
+}
+
 void Live::show_log(Screen& screen) {
     const std::size_t width = screen.width(), height = screen.height();
     std::vector<Line> lines;
@@ -154,7 +163,9 @@ void Live::show_log(Screen& screen) {
 }
 
 void Live::on_key(const Stroke& stroke) {
-    if (log_) {
+    if (helping_) {
+        helping_ = stroke.key == Key::Resize;
+    } else if (log_) {
         if (stroke.key == Key::Escape || (stroke.key == Key::Text && stroke.text == "q")) log_.reset();
     } else if (typing_) {
         type(stroke);
@@ -237,6 +248,10 @@ void Live::on_letter(char letter) {
             return;
         case '/':
             typing_ = true;
+            return;
+        case 'h':
+        case '?':
+            helping_ = true;
             return;
         default:
             break;

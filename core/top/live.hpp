@@ -1,6 +1,7 @@
 // Live: the table that moves, from the first key to `q`. One loop over three things that may happen: figures
 // of the stats stream, answers of the daemon, keys. States: the table, a line that is typed (the filter), a
-// yes that is awaited, a log that is followed. A daemon that is away is waited for, and the title says so.
+// yes that is awaited, a log that is followed, the page of keys. A daemon that is away is waited for, and the
+// title says so.
 #pragma once
 
 #include <deque>
@@ -41,6 +42,7 @@ class Live {
     void ask_what_is_due();
     void show(Screen& screen);
     void show_log(Screen& screen);
+    static void show_help(Screen& screen);
     void on_key(const Stroke& stroke);
     void on_table_key(const Stroke& stroke);
     void on_letter(char letter);
@@ -60,6 +62,7 @@ class Live {
     bool processes_;
     bool over_ = false;
     bool typing_ = false;
+    bool helping_ = false;
     std::string prompt_;
     std::function<void()> awaits_yes_;
     std::optional<TimePoint> prompt_until_;

@@ -43,6 +43,7 @@ struct Page {
 };
 
 Page draw(const Board& board, const Choice& choice, const PageLook& look);
+std::vector<Line> help_lines();  // what the keys of the live table do
 
 // Cells: one a code point, which is right for what names of watchers are made of.
 std::size_t cells(std::string_view text);

@@ -98,6 +98,14 @@ TEST_F(BoardTest, StatusBringsTheNameAsItIsWritten) {
     EXPECT_EQ(board.watchers({})[0].processes.size(), 1U);
 }
 
+TEST_F(BoardTest, ABlankInANameIsAnUnderscoreHoweverItIsStreamed) {
+    process("my job", 11, 3, 1);  // Circus's, of what ran when its circusd-stats began
+    process("my_job", 12, 3, 1);
+    board.on_statuses({{"statuses", {{"My Job", "active"}}}});
+    EXPECT_THAT(names(), ElementsAre("My Job"));
+    EXPECT_EQ(board.watchers({})[0].processes.size(), 2U);
+}
+
 TEST_F(BoardTest, ItSortsAndFilters) {
     process("alpha", 1, 1, 9, 5);
     process("beta", 2, 5, 1, 50);
@@ -179,6 +187,39 @@ TEST_F(PageTest, NoLineIsWiderThanTheTerminalAndThePageIsAsHighAsIt) {
             EXPECT_EQ(lines.size(), height);
             for (const auto& line : lines) EXPECT_LE(cells(line), width);
         }
+}
+
+TEST_F(PageTest, WhatAnOperatorNeedsMostIsThereInANarrowTerminalToo) {
+    process("a-watcher-with-quite-a-long-name", 4301, 12.5, 1);
+    process("off", 4302, 1, 1);
+    board.on_statuses({{"statuses", {{"a-watcher-with-quite-a-long-name", "active"}, {"off", "stopped"}}}});
+    board.on_sockets({{"sockets",
+                       {{{"fd", 7},
+                         {"name", "web"},
+                         {"path", "/run/a/path/that/is/long/web.sock"},
+                         {"figures", {{"queue", 9}, {"limit", 10}, {"in_flight", 2}}}}}}});
+    PageLook look;
+    look.width = 40;
+    const auto lines = text(look);
+    EXPECT_THAT(lines[0], HasSubstr("2 watchers, 2 processes"));
+    EXPECT_THAT(lines[2], testing::AllOf(HasSubstr("web"), HasSubstr("9"), Not(HasSubstr("/run"))));
+    EXPECT_THAT(lines[5], testing::AllOf(HasSubstr("a-watcher-with-"), HasSubstr("…"), HasSubstr("12.5")));
+    look.width = 30;
+    const Page page = draw(board, {}, look);
+    EXPECT_EQ(page.lines[7].front().style, Style::Bad) << "its colour says that it is stopped";
+    look.width = 80;
+    EXPECT_THAT(text(look)[4], testing::AllOf(HasSubstr("STATUS"), HasSubstr("RSS"), HasSubstr("AGE")));
+    EXPECT_THAT(text(look)[2], HasSubstr("/run/a/path"));
+}
+
+TEST_F(PageTest, ALongTableSaysWhereItStandsAndManySocketsLeaveRoomForIt) {
+    for (int pid = 1; pid <= 50; ++pid) process("web", pid, 1, 1);
+    Json sockets = Json::array();
+    for (int fd = 1; fd <= 20; ++fd) sockets.push_back({{"fd", fd}, {"name", "s"}, {"path", "/s"}});
+    board.on_sockets({{"sockets", sockets}});
+    const auto lines = text({});
+    EXPECT_THAT(lines[8], HasSubstr("and 14 more sockets"));
+    EXPECT_THAT(lines.back(), testing::AllOf(HasSubstr("q quit"), testing::EndsWith("  1-12 of 51")));
 }
 
 TEST_F(PageTest, TheSelectedRowIsAlwaysShown) {
