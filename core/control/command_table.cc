@@ -58,12 +58,16 @@ const std::vector<Command>& table() {
         {.name = "deaths",
          .role = Role::Read,
          .summary = "show the processes that have ended, and why",
-         .help = "Shows the last processes that have ended, 100 of each watcher at the most, oldest first: "
-                 "exit code or signal, the reason as far as circusd knows it, and what they used. The reason "
-                 "is asked, max_age, memory or not_ready where circusd ended it; signal where it was asked "
-                 "to send what the process died of; exit where it ended by itself; crash (SIGSEGV, SIGABRT "
-                 "and the like); killed by a signal from elsewhere; oom where the kernel killed it for want "
-                 "of memory. Standard error is known where the watcher has a stderr_stream.",
+         .help =
+             "Shows the last processes that have ended, or could not be started, 100 of each watcher at the "
+             "most, oldest first: "
+             "exit code or signal, the reason as far as circusd knows it, and what they used. The reason "
+             "is asked, max_age, memory or not_ready where circusd ended it; signal where it was asked "
+             "to send what the process died of; exit where it ended by itself; crash (SIGSEGV, SIGABRT "
+             "and the like); killed by a signal from elsewhere; oom where the kernel killed it for want "
+             "of memory; not_started where it never ran: what was being set up then, and what the kernel "
+             "said. Standard error is known where the watcher has a stderr_stream. The processes of isolated "
+             "plugins are those of plugin:NAME.",
          .answer =
              "with name `name`, `deaths` and `counts`; without `watchers`, {name: {`deaths`, `counts`}}. A "
              "death: `wid`, `pid`, `time`, `age` in seconds, `exit_code` or `signal` (the other is null), "
@@ -71,7 +75,12 @@ const std::vector<Command>& table() {
              "(null: "
              "perhaps), `reason`, `why` (text or null), `max_rss` in bytes, `cpu_user` and `cpu_system` in "
              "seconds, `stderr` (the last lines; null: not known) and `complete` (it is read to its end). "
-             "Counts, since circusd was started: `total`, and by `reasons`, `exit_codes` and `signals`",
+             "One that "
+             "was not started has no `pid`, and besides `stage` (null: it did not come so far as to be "
+             "spawned), "
+             "`errno` (or null) and `times` (how often in a row, the last time at `time`). "
+             "Counts, since circusd was started: `total` of those that ended, by `reasons`, `exit_codes` and "
+             "`signals`, and `not_started`",
          .properties = {{"name", Type::Text}, {"last", Type::Integer}},
          .arguments = {{"name", Kind::Text, false}},
          .switches = {{.name = "last",
@@ -112,11 +121,10 @@ const std::vector<Command>& table() {
         {.name = "figures",
          .role = Role::Read,
          .summary = "show what circusd has counted",
-         .help =
-             "Shows for each watcher how many processes run, are ready and are wanted, how many were "
-             "spawned, "
-             "died unasked and were replaced, and how many bytes they wrote and of these were dropped; all "
-             "since this arbiter runs. With --json there is more of it.",
+         .help = "Shows for each watcher how many processes run, are ready and are wanted, how many were "
+                 "spawned, died unasked and were replaced since circusd was started, and how many bytes they "
+                 "wrote "
+                 "and of these were dropped since this arbiter runs. With --json there is more of it.",
          .answer =
              "`watchers`, {name: {`status`, `wanted`, `numprocesses`, `ready`, `pids`, `spawned`, "
              "`spawns_failed`, `ended` (a list of {`cause`, `asked`, `unasked`}), `replaced` ({reason: "
@@ -459,11 +467,18 @@ const std::vector<Command>& table() {
          .summary = "show what processes use",
          .help = "Shows CPU and memory of all processes, of those of one watcher, or of one process.",
          .answer = "`infos`, by watcher and by pid; with name `name` and `info` by pid; with process "
-                   "`process` and its `info`",
-         .properties = {{"name", Type::Text}, {"process"}, {"extended", Type::Flag}},
+                   "`process` and its `info`. Each has its `children`, unless `children` is false. With "
+                   "details also `threads`, `fds` (open descriptors) and `pss` (bytes of memory, what is "
+                   "shared counted in part); of those that circusd may not know `absent` says why",
+         .properties = {{"name", Type::Text},
+                        {"process"},
+                        {"extended", Type::Flag},
+                        {"details", Type::Flag},
+                        {"children", Type::Flag}},
          .arguments = {{"name", Kind::Text, false}, {"process", Kind::Integer, false, "a process id"}},
-         .switches = {{.name = "extended",
-                       .doc = "accepted for Circus's sake; there are no more figures to show"}},
+         .switches = {{.name = "details", .doc = "threads, open descriptors and PSS too"},
+                      {.name = "extended",
+                       .doc = "what extended_stats hooks add is in the answer too (--json)"}},
          .render = render_stats,
          .table = table_stats},
         {.name = "status",

@@ -29,17 +29,24 @@ Json deaths_of(const DeathBook& book, const Watcher& watcher, std::size_t most) 
 // What a portion may cost, in records: some microseconds each. A watcher costs as much.
 constexpr std::size_t kPortion = 100;
 
+// The processes of isolated plugins are no worker's, but end as they do: who asks why a plugin is away wants
+// to see it here.
+Watcher* find_any(const Context& context, const std::string& name) {
+    Watcher* const watcher = context.arbiter.find(name);
+    return watcher ? watcher : context.arbiter.find_hidden(name);
+}
+
 // Of all watchers there were when it was asked, some a portion.
 class Survey {
   public:
     Survey(Context& context, const DeathBook& book, std::size_t most)
         : context_(context), book_(book), most_(most) {
-        for (const Watcher* watcher : context.arbiter.watchers()) names_.push_back(watcher->name());
+        for (const Watcher* watcher : context.arbiter.all_watchers()) names_.push_back(watcher->name());
     }
 
     bool go_on(const Reply& reply) {
         for (std::size_t cost = 0; !names_.empty() && cost < kPortion;) {
-            const Watcher* const watcher = context_.arbiter.find(names_.back());
+            const Watcher* const watcher = find_any(context_, names_.back());
             names_.pop_back();
             if (!watcher) continue;
             Json& of = answer_["watchers"][watcher->name()] = deaths_of(book_, *watcher, most_);
@@ -61,7 +68,11 @@ class Survey {
 void deaths(Context& context, const Json& properties, const Reply& reply) {
     const DeathBook* const book = context.arbiter.deaths();
     const Watcher* watcher = nullptr;
-    if (has(properties, "name") && !(watcher = find_watcher(context, properties, reply))) return;
+    if (has(properties, "name")) {
+        watcher = find_any(context, text_of(properties, "name"));
+        if (!watcher) watcher = find_watcher(context, properties, reply);  // which says that there is none
+        if (!watcher) return;
+    }
     if (!book) return reply.error(Errno::Command, "no records are kept: there was no memory for them");
     constexpr auto kMost = static_cast<long long>(DeathBook::kPerWatcher);
     const auto most =

@@ -1,5 +1,7 @@
 #include "control/figures.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <string>
 #include <unistd.h>
 
@@ -25,7 +27,9 @@ Json ends_of(const supervise::Tally& tally) {
 
 Json replacements_of(const supervise::Tally& tally) {
     Json counts = Json::object();
-    for (const auto& [why, count] : tally.replaced) counts[std::string(to_string(why))] = count;
+    for (std::size_t why = 1; why < supervise::kReplaced; ++why)
+        if (tally.replaced[why] != 0)
+            counts[std::string(to_string(static_cast<supervise::Replaced>(why)))] = tally.replaced[why];
     return counts;
 }
 
@@ -48,7 +52,7 @@ Figures::~Figures() {
 }
 
 Json Figures::of_watcher(const supervise::Watcher& watcher) const {
-    const supervise::Tally& tally = watcher.tally();
+    const supervise::Tally tally = watcher.tally();
     Json pids = Json::array();
     for (const supervise::Process* process : watcher.active()) pids.push_back(process->pid);
     const auto output = [&](stream::Channel channel) -> Json {
@@ -64,7 +68,7 @@ Json Figures::of_watcher(const supervise::Watcher& watcher) const {
             {"spawns_failed", tally.spawns_failed},
             {"ended", ends_of(tally)},
             {"replaced", replacements_of(tally)},
-            {"cpu_of_ended", to_seconds(tally.cpu)},
+            {"cpu_of_ended", std::chrono::duration<double>(tally.cpu).count()},
             {"stdout", output(stream::Channel::Stdout)},
             {"stderr", output(stream::Channel::Stderr)}};
 }

@@ -1,6 +1,7 @@
-// Figures: the command `figures`: what this arbiter has counted since it runs, and who runs, by watcher.
-// Reads what is in memory and nothing else, so that it is answered at once whatever there is of it; what
-// processes use of the machine is for whoever asks to look up, by their pids. On the loop's thread.
+// Figures: the command `figures`: what has been counted, and who runs, by watcher. What became of processes
+// is counted since circusd was started, the rest since this arbiter runs. Reads what is in memory and nothing
+// else, so that it is answered at once whatever there is of it; what processes use of the machine is for
+// whoever asks to look up, by their pids. On the loop's thread.
 #pragma once
 
 #include <sys/types.h>

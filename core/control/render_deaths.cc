@@ -78,7 +78,12 @@ std::string cpu_of(const Json& record) {
     return text;
 }
 
+bool is_failed_spawn(const Json& record) {
+    return str(field(record, "reason")) == "not_started";
+}
+
 std::string outcome_of(const Json& record) {
+    if (is_failed_spawn(record)) return "not started";
     const Json& signal = field(record, "signal");
     if (!signal.is_string()) return cat("exit ", str(field(record, "exit_code")));
     return cat(str(signal), is_true(field(record, "core")) ? " (core)" : "");
@@ -87,6 +92,11 @@ std::string outcome_of(const Json& record) {
 // In words, as far as it is known.
 std::string reason_of(const Json& record) {
     const std::string reason = str(field(record, "reason"));
+    if (is_failed_spawn(record)) {
+        const double times = number(record, "times");
+        const std::string often = times > 1 ? cat(" (", static_cast<long long>(times), " times)") : "";
+        return cat(str(field(record, "why")), often);
+    }
     if (const Json& why = field(record, "why"); why.is_string()) return cat(reason, ": ", str(why));
     if (reason == "killed" && field(record, "oom").is_null()) return "killed, perhaps out of memory";
     if (reason == "oom") return "out of memory";
@@ -107,7 +117,8 @@ std::string last_line_of(const Json& record) {
 }
 
 Colour colour_of(const std::string& reason) {
-    if (reason == "crash" || reason == "oom" || reason == "killed") return Colour::Red;
+    if (reason == "crash" || reason == "oom" || reason == "killed" || reason == "not_started")
+        return Colour::Red;
     if (reason == "asked" || reason == "max_age") return Colour::Dim;
     return Colour::Yellow;
 }
@@ -130,6 +141,11 @@ std::string render_deaths(const Json& answer, const Json& asked) {
     const bool with_lines = is_true(field(asked, "stderr"));
     std::vector<std::string> lines;
     for (const auto& [watcher, record] : records_of(answer)) {
+        if (is_failed_spawn(*record)) {
+            lines.push_back(cat(stamp_of(*record), "  ", watcher, "  wid ", str(field(*record, "wid")), "  ",
+                                outcome_of(*record), "  ", reason_of(*record)));
+            continue;
+        }
         lines.push_back(cat(stamp_of(*record), "  ", watcher, "  wid ", str(field(*record, "wid")), "  pid ",
                             str(field(*record, "pid")), "  ", outcome_of(*record), "  ", reason_of(*record),
                             "  after ", span_of(number(*record, "age")), "  max RSS ",
@@ -153,12 +169,12 @@ std::string table_deaths(const Json& answer, const Json& asked, const Look& look
         std::vector<Cell> row = {stamp_of(*record),
                                  {watcher, Colour::Cyan},
                                  str(field(*record, "wid")),
-                                 str(field(*record, "pid")),
+                                 is_failed_spawn(*record) ? "-" : str(field(*record, "pid")),
                                  {outcome_of(*record), colour},
                                  {reason_of(*record), colour},
-                                 span_of(number(*record, "age")),
-                                 human_bytes(number(*record, "max_rss")),
-                                 cpu_of(*record)};
+                                 is_failed_spawn(*record) ? "-" : span_of(number(*record, "age")),
+                                 is_failed_spawn(*record) ? "-" : human_bytes(number(*record, "max_rss")),
+                                 is_failed_spawn(*record) ? "-" : cpu_of(*record)};
         if (!with_lines) {
             const std::size_t room = look.width > 110 ? look.width - 86 : kLeastRoom;
             row.emplace_back(shortened(printable(trim(last_line_of(*record))), std::min(room, kMostRoom)));

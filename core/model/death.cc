@@ -48,7 +48,7 @@ Known sent_by_us(const Reaped& reaped) {
 
 std::string_view to_string(DeathReason reason) {
     static constexpr std::array<std::string_view, kDeathReasons> kNames{
-        "asked", "max_age", "memory", "not_ready", "signal", "exit", "crash", "killed", "oom"};
+        "asked", "max_age", "memory", "not_ready", "signal", "exit", "crash", "killed", "oom", "not_started"};
     const auto at = static_cast<std::size_t>(reason);
     return at < kNames.size() ? kNames[at] : std::string_view("killed");
 }

@@ -10,17 +10,18 @@ namespace circus::model {
 enum class EndCause : unsigned char { Operation, Age, Memory, Readiness };
 
 enum class DeathReason : unsigned char {
-    Asked,     // an operation: stop, restart, reload, decr, kill …
-    MaxAge,    // max_age
-    Memory,    // memory_soft or memory_max
-    NotReady,  // it was not ready in time
-    Signal,    // a signal that circusd was asked to send, and that was meant as no stop
-    Exit,      // by itself
-    Crash,     // by a fault of its own: SIGSEGV, SIGABRT …
-    Killed,    // by a signal from somewhere else
-    Oom,       // by the kernel, which had no memory
+    Asked,       // an operation: stop, restart, reload, decr, kill …
+    MaxAge,      // max_age
+    Memory,      // memory_soft or memory_max
+    NotReady,    // it was not ready in time
+    Signal,      // a signal that circusd was asked to send, and that was meant as no stop
+    Exit,        // by itself
+    Crash,       // by a fault of its own: SIGSEGV, SIGABRT …
+    Killed,      // by a signal from somewhere else
+    Oom,         // by the kernel, which had no memory
+    NotStarted,  // it never ran: it could not be spawned
 };
-constexpr std::size_t kDeathReasons = 9;
+constexpr std::size_t kDeathReasons = 10;
 std::string_view to_string(DeathReason reason);
 
 enum class Known : unsigned char { No, Yes, Unknown };

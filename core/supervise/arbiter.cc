@@ -39,6 +39,7 @@ Arbiter::Arbiter(config::Config config, Ports ports)
              ports.notify,
              ports.probes,
              &deaths_},
+      worker_(ports.worker),
       memory_(ports.worker),
       loads_(ports.worker, sockets_),
       safety_pass_(ports.clock.now() + from_seconds(config_.circus.check_delay)),
@@ -106,6 +107,13 @@ std::vector<Watcher*> Arbiter::watchers() const {
     out.reserve(watchers_.size());
     for (const auto& [key, watcher] : watchers_)
         if (!watcher->config().hidden) out.push_back(watcher.get());
+    return out;
+}
+
+std::vector<Watcher*> Arbiter::all_watchers() const {
+    std::vector<Watcher*> out;
+    out.reserve(watchers_.size());
+    for (const auto& [key, watcher] : watchers_) out.push_back(watcher.get());
     return out;
 }
 

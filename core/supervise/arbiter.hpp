@@ -102,12 +102,14 @@ class Arbiter {
     bool is_hurried() const { return hurried_; }  // quit_now() was called
     Watcher* find(std::string_view name) const;   // without case; null: unknown, or hidden
     Watcher* find_hidden(std::string_view name) const;
-    std::vector<Watcher*> watchers() const;  // sorted by lower-case name, without the hidden ones
+    std::vector<Watcher*> watchers() const;      // sorted by lower-case name, without the hidden ones
+    std::vector<Watcher*> all_watchers() const;  // … and with them
     const SocketTable& sockets() const { return sockets_; }
     // The last lines of its output, where they are kept in memory and some process of it ever ran.
     std::optional<stream::Tail> tail(const Watcher& watcher, StreamKind kind,
                                      const stream::TailQuery& query) const;
     const DeathBook* deaths() const { return deaths_.book(); }  // null: there was no memory for one
+    WorkerPort* worker() const { return worker_; }              // null: what may block is done on the loop
     bool is_stopping() const { return quitting_; }
     int exit_code() const { return exit_code_; }  // not 0: a critical watcher's, because of which all stops
     bool is_stopped() const;  // quitting, and every process but those of hidden watchers gone and drained
@@ -238,6 +240,7 @@ class Arbiter {
     std::map<const Watcher*, TimePoint> alarm_of_;
     std::vector<std::pair<Done, Result<OpResult>>> finished_;
     std::set<Watcher*> held_;  // those that wait for what they depend on, or did
+    WorkerPort* const worker_;
     MemoryWatch memory_;
     LoadWatch loads_;
     std::map<BatchId, Batch> batches_;

@@ -1,7 +1,9 @@
 #include "supervise/death_book.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <type_traits>
 #include <utility>
 
@@ -9,15 +11,15 @@ namespace circus::supervise {
 
 namespace {
 
-constexpr std::uint64_t kBookMagic = 0x4465617468730001;  // and the version of what follows
+constexpr std::uint64_t kBookMagic = 0x4465617468730002;  // and the version of what follows
 constexpr std::size_t kMaxText = DeathBook::kMaxWhy + DeathBook::kMaxStderr;
 
 }  // namespace
 
 struct DeathBook::Head {
     std::uint64_t magic;
-    std::uint64_t last;                      // number of the newest record
-    std::uint32_t used_rows, used_counters;  // from there on none was ever used
+    std::uint64_t last;                                 // number of the newest record
+    std::uint32_t used_rows, used_counters, used_sums;  // from there on none was ever used
 };
 // 0 as number or watcher: free. It is written last, so that a row that is there is a whole one.
 struct DeathBook::Row {
@@ -30,7 +32,13 @@ struct DeathBook::Counter {
     std::uint64_t watcher;
     std::uint64_t count;
     std::int32_t code;
-    std::uint32_t reason;
+    std::uint16_t reason, asked;
+};
+// A Tally, without what the counters say.
+struct DeathBook::Sums {
+    std::uint64_t watcher;
+    std::uint64_t spawned, spawns_failed, cpu_us;
+    std::array<std::uint64_t, kReplaced> replaced;
 };
 
 namespace {
@@ -38,9 +46,11 @@ namespace {
 constexpr std::size_t kBookHeadSize = 64;
 constexpr std::size_t kRowSize = 96;
 constexpr std::size_t kCounterSize = 24;
+constexpr std::size_t kSumsSize = 96;
 constexpr std::size_t kRowsAt = kBookHeadSize;
 constexpr std::size_t kCountersAt = kRowsAt + DeathBook::kRecords * kRowSize;
-constexpr std::size_t kTextsAt = (kCountersAt + DeathBook::kCounters * kCounterSize + 4095) / 4096 * 4096;
+constexpr std::size_t kSumsAt = kCountersAt + DeathBook::kCounters * kCounterSize;
+constexpr std::size_t kTextsAt = (kSumsAt + DeathBook::kTallies * kSumsSize + 4095) / 4096 * 4096;
 constexpr std::size_t kBookSize = kTextsAt + DeathBook::kRecords * kMaxText;
 
 // In its place among the other writes: this process may be killed between any two of them.
@@ -74,9 +84,9 @@ Result<std::unique_ptr<DeathBook>> DeathBook::open(UniqueFd memory) {
 
 DeathBook::DeathBook(sys::SharedMemory memory) : memory_(std::move(memory)) {
     static_assert(sizeof(Head) <= kBookHeadSize && sizeof(Row) == kRowSize &&
-                  sizeof(Counter) == kCounterSize);
+                  sizeof(Counter) == kCounterSize && sizeof(Sums) == kSumsSize);
     static_assert(std::is_trivially_copyable_v<Death>);
-    static_assert(kRecords <= 65536 && kCounters <= 65536 && kMaxText <= 65535);
+    static_assert(kTallies <= 65536 && kRecords <= 65536 && kCounters <= 65536 && kMaxText <= 65535);
     if (head().magic == 0) head().magic = kBookMagic;
     if (head().magic == kBookMagic) read_index();
 }
@@ -91,6 +101,10 @@ DeathBook::Row& DeathBook::row(std::size_t at) const {
 
 DeathBook::Counter& DeathBook::counter(std::size_t at) const {
     return *reinterpret_cast<Counter*>(memory_.mapped().data() + kCountersAt + at * kCounterSize);
+}
+
+DeathBook::Sums& DeathBook::sums(std::size_t at) const {
+    return *reinterpret_cast<Sums*>(memory_.mapped().data() + kSumsAt + at * kSumsSize);
 }
 
 // No further than to the last that was ever used: looking at the rest would take memory for it.
@@ -111,6 +125,13 @@ void DeathBook::read_index() {
             free_counters_.push_back(place);
         else
             histories_[counter(at).watcher].counters.push_back(place);
+    }
+    for (std::size_t at = 0; at < head().used_sums; ++at) {
+        const auto place = static_cast<std::uint16_t>(at);
+        if (sums(at).watcher == 0)
+            free_sums_.push_back(place);
+        else
+            histories_[sums(at).watcher].sums = place;
     }
     for (auto& [watcher, history] : histories_)
         std::sort(history.rows.begin(), history.rows.end(),
@@ -136,11 +157,32 @@ std::uint16_t DeathBook::take_row(History& history) {
     return take_oldest(most->second);
 }
 
-bool DeathBook::add(std::uint64_t watcher, const Death& death, std::string_view why) {
+DeathBook::Added DeathBook::add(std::uint64_t watcher, const Death& death, std::string_view why) {
     History& history = histories_[watcher];
     // Told to the arbiter before, which ended before it had said that it knows.
     if (death.child <= inherited_)
-        if (const Row* known = find(history, death.child)) return !known->death.is_complete;
+        if (const Row* known = find(history, death.child))
+            return known->death.is_complete ? Added::Known : Added::Incomplete;
+    write(watcher, history, death, why);
+    count(watcher, history, death);
+    return Added::New;
+}
+
+void DeathBook::add_failed_spawn(std::uint64_t watcher, Death death, std::string_view why) {
+    History& history = histories_[watcher];
+    why = why.substr(0, kMaxWhy);
+    death.verdict = {model::DeathReason::NotStarted};
+    death.is_complete = true;
+    count(watcher, history, death);
+    Row* const last = history.rows.empty() ? nullptr : &row(history.rows.back());
+    if (!last || !last->death.is_failed_spawn() || last->death.code != death.code ||
+        last->death.stage != death.stage || text_of(history.rows.back(), 0, last->why) != why)
+        return write(watcher, history, death, why);
+    death.times = last->death.times + 1;
+    last->death = death;
+}
+
+void DeathBook::write(std::uint64_t watcher, History& history, const Death& death, std::string_view why) {
     const std::uint16_t at = take_row(history);
     Row& place = row(at);
     store_in_order(place.number, 0);
@@ -152,8 +194,6 @@ bool DeathBook::add(std::uint64_t watcher, const Death& death, std::string_view 
     place.last = 0;
     store_in_order(place.number, ++head().last);
     history.rows.push_back(at);
-    count(watcher, history, death);
-    return true;
 }
 
 // From the newest on, near which it is looked for as a rule.
@@ -164,10 +204,11 @@ DeathBook::Row* DeathBook::find(const History& history, ChildId child) const {
 }
 
 void DeathBook::count(std::uint64_t watcher, History& history, const Death& death) {
-    const auto reason = static_cast<std::uint32_t>(death.verdict.reason);
+    const auto reason = static_cast<std::uint16_t>(death.verdict.reason);
+    const std::uint16_t asked = death.asked ? 1 : 0;
     for (const std::uint16_t at : history.counters) {
         Counter& known = counter(at);
-        if (known.code != death.code || known.reason != reason) continue;
+        if (known.code != death.code || known.reason != reason || known.asked != asked) continue;
         ++known.count;
         return;
     }
@@ -184,6 +225,7 @@ void DeathBook::count(std::uint64_t watcher, History& history, const Death& deat
     added.count = 1;
     added.code = death.code;
     added.reason = reason;
+    added.asked = asked;
     store_in_order(added.watcher, watcher);
     history.counters.push_back(at);
 }
@@ -211,6 +253,10 @@ void DeathBook::forget(std::uint64_t watcher) {
     for (const std::uint16_t at : history->second.counters) {
         store_in_order(counter(at).watcher, 0);
         free_counters_.push_back(at);
+    }
+    if (const auto at = history->second.sums) {
+        store_in_order(sums(*at).watcher, 0);
+        free_sums_.push_back(*at);
     }
     histories_.erase(history);
 }
@@ -242,6 +288,47 @@ std::vector<DeathBook::Count> DeathBook::counts(std::uint64_t watcher) const {
         counts.push_back({static_cast<model::DeathReason>(known.reason), known.code, known.count});
     }
     return counts;
+}
+
+void DeathBook::keep(std::uint64_t watcher, const Tally& tally) {
+    auto& at = histories_[watcher].sums;
+    const bool is_new = !at;
+    if (is_new) {
+        if (!free_sums_.empty()) {
+            at = free_sums_.back();
+            free_sums_.pop_back();
+        } else if (head().used_sums < kTallies) {
+            at = static_cast<std::uint16_t>(head().used_sums++);
+        } else {
+            return;  // so many watchers there are not
+        }
+    }
+    Sums& place = sums(*at);
+    place.spawned = tally.spawned;
+    place.spawns_failed = tally.spawns_failed;
+    place.cpu_us = static_cast<std::uint64_t>(tally.cpu.count());
+    place.replaced = tally.replaced;
+    if (is_new) store_in_order(place.watcher, watcher);
+}
+
+Tally DeathBook::tally(std::uint64_t watcher) const {
+    Tally tally;
+    const auto history = histories_.find(watcher);
+    if (history == histories_.end()) return tally;
+    if (const auto at = history->second.sums) {
+        const Sums& place = sums(*at);
+        tally.spawned = place.spawned;
+        tally.spawns_failed = place.spawns_failed;
+        tally.cpu = std::chrono::microseconds(place.cpu_us);
+        tally.replaced = place.replaced;
+    }
+    for (const std::uint16_t at : history->second.counters) {
+        const Counter& known = counter(at);
+        if (known.reason == static_cast<std::uint16_t>(model::DeathReason::NotStarted)) continue;
+        auto& ends = tally.ended[known.code];
+        (known.asked != 0 ? ends.asked : ends.unasked) += known.count;
+    }
+    return tally;
 }
 
 }  // namespace circus::supervise

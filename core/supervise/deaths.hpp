@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "keeper/wire.hpp"
 #include "model/death.hpp"
 #include "model/oom.hpp"
 #include "supervise/death_book.hpp"
@@ -35,16 +36,29 @@ class Deaths {
         model::Reaped reaped;
         std::string why;        // what circusd ended it for; empty: nothing in particular
         std::size_t pipes = 0;  // that are still read
+        Replaced replaced = Replaced::No;
     };
     void died(Dead dead);
+    // A process that could not be spawned.
+    struct FailedSpawn {
+        std::uint64_t watcher = 0;
+        std::string name;
+        std::int32_t wid = 0;
+        double time = 0;                          // seconds since the epoch
+        std::optional<keeper::SpawnStage> stage;  // nothing: it did not come so far
+        int error = 0;                            // errno, or 0
+        std::string why;
+    };
+    void not_started(const FailedSpawn& failed);
+    void spawned(std::uint64_t watcher);
+    // Since circusd was started; without a book, since this arbiter runs.
+    Tally tally(std::uint64_t watcher) const;
     // One of its pipes is at its end; `last`: the last that came of it, if it was its stderr. Of others than
     // those that died(), too.
     void drained(ChildId child, const std::optional<std::string>& last);
     void settle();
     void look_at_memory();  // now and then (OomLedger)
-    void forget(std::uint64_t watcher) {
-        if (book_) book_->forget(watcher);
-    }
+    void forget(std::uint64_t watcher);
     const DeathBook* book() const { return book_; }
 
   private:
@@ -53,6 +67,9 @@ class Deaths {
         std::optional<std::string> last;
     };
     void judge(std::vector<ChildId> fresh);
+    bool add(const Dead& dead);
+    Tally& sums_of(std::uint64_t watcher);
+    void keep(std::uint64_t watcher, const Tally& tally);
     void complete(Open& open);
 
     DeathBook* const book_;
@@ -60,6 +77,7 @@ class Deaths {
     const std::function<model::OomCounts()> oom_;
     model::OomLedger ledger_;
     std::unordered_map<ChildId, Open> open_;
+    std::unordered_map<std::uint64_t, Tally> tallies_;  // `ended` only where there is no book
     std::vector<ChildId> fresh_, drained_;
 };
 

@@ -1,18 +1,20 @@
-// Tally: what became of a watcher's processes, counted since this arbiter has it. Only grows. Its Watcher
-// counts; whoever shows figures reads.
+// Tally: what became of a watcher's processes since circusd was started. Only grows. Kept by Deaths, from
+// arbiter to arbiter; whoever shows figures reads.
 #pragma once
 
+#include <array>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string_view>
-#include <sys/resource.h>
-
-#include "base/clock.hpp"
 
 namespace circus::supervise {
 
 // Why a process ended whose place another one takes.
 enum class Replaced { No, Died, Memory, NotReady, MaxAge, Reload, Restart, Kill };
+
+constexpr std::size_t kReplaced = 8;
 
 constexpr std::string_view to_string(Replaced why) {
     switch (why) {
@@ -41,17 +43,9 @@ struct Tally {
         std::uint64_t asked = 0, unasked = 0;  // by circusd, or not
     };
     std::uint64_t spawned = 0, spawns_failed = 0;
-    std::map<int, Ends> ended;  // by exit code, or minus the number of the signal
-    std::map<Replaced, std::uint64_t> replaced;
-    Duration cpu{};  // of those that ended, with the children that they had waited for
-
-    void count_end(int code, bool asked, Replaced why, const rusage& usage) {
-        auto& ends = ended[code];
-        ++(asked ? ends.asked : ends.unasked);
-        if (why != Replaced::No) ++replaced[why];
-        for (const timeval& time : {usage.ru_utime, usage.ru_stime})
-            cpu += std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
-    }
+    std::array<std::uint64_t, kReplaced> replaced{};  // by Replaced
+    std::chrono::microseconds cpu{};  // of those that ended, with the children that they had waited for
+    std::map<int, Ends> ended;        // by exit code, or minus the number of the signal
 };
 
 }  // namespace circus::supervise

@@ -139,7 +139,7 @@ class Watcher {
     std::size_t ready_count() const;             // of the active ones, those that count
     std::vector<const Process*> active() const;  // those with a pid, oldest first
     std::size_t active_count() const { return active_count_; }
-    const Tally& tally() const { return tally_; }
+    Tally tally() const;
     const Process* find_child(ChildId id) const;  // null: none of the active ones
     const Process* find_pid(pid_t pid) const;
     void collect(std::vector<const Process*>& processes) const;  // all of its children
@@ -248,7 +248,8 @@ class Watcher {
     void expect_end(const Process& process);
     Status run_stop_command(Process& process);
     void on_stop_command_ended(const Process& command, const std::string& trouble);
-    void spawn_failed(model::Wid wid, const Error& why);
+    // Without a stage: it did not come as far as to the keeper.
+    void spawn_failed(model::Wid wid, const Error& why, std::optional<keeper::SpawnStage> stage = {});
     void give_up(const std::string& why);  // it is not wanted up any more
 
     // ---- draining ----
@@ -351,7 +352,6 @@ class Watcher {
     int failures_ = 0;  // spawns that failed in a row, and processes that were never ready
     int draining_ = 0;  // pipes of reaped processes that are still read
     std::size_t active_count_ = 0;
-    Tally tally_;
     std::optional<TimePoint> last_spawn_;
     std::vector<Slot> slots_;               // by wid - 1
     std::map<ChildId, Process> processes_;  // by age

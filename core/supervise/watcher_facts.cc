@@ -31,7 +31,7 @@ void Watcher::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
         return;
     }
     ++active_count_;
-    ++tally_.spawned;
+    if (stack_.deaths) stack_.deaths->spawned(serial_);
     process.started = stack_.clock.now();
     process.started_wall = stack_.clock.wall();
     if (config_.max_age > 0)
@@ -75,7 +75,7 @@ void Watcher::on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, i
     const Process process = std::move(at->second);
     processes_.erase(at);
     if (process.stops == 0)
-        spawn_failed(process.wid, {why, error});
+        spawn_failed(process.wid, {why, error}, stage);
     else
         on_stop_command_ended(process, why);
 }
@@ -101,9 +101,10 @@ bool is_shortage(int error) {
 }
 }  // namespace
 
-void Watcher::spawn_failed(model::Wid wid, const Error& why) {
+void Watcher::spawn_failed(model::Wid wid, const Error& why, std::optional<keeper::SpawnStage> stage) {
     if (!is_shortage(why.code)) ++failures_;
-    ++tally_.spawns_failed;
+    if (stack_.deaths)
+        stack_.deaths->not_started({serial_, name(), wid, stack_.clock.wall(), stage, why.code, why.text});
     log::error(cat("watcher ", name(), ": ", why.text));
     const bool last =
         !is_shortage(why.code) && config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
@@ -168,8 +169,12 @@ void Watcher::finish_pipes(const Process& process) {
     }
 }
 
+Tally Watcher::tally() const {
+    return stack_.deaths ? stack_.deaths->tally(serial_) : Tally();
+}
+
 void Watcher::tell_death(const Process& process, bool expected, int status, const rusage& usage) {
-    if (!stack_.deaths || config_.hidden) return;
+    if (!stack_.deaths) return;
     const auto seconds = [](const timeval& time) {
         return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
     };
@@ -186,9 +191,11 @@ void Watcher::tell_death(const Process& process, bool expected, int status, cons
     dead.death.wid = process.wid;
     dead.death.code = code_of(status);
     dead.death.dumped_core = WIFSIGNALED(status) && WCOREDUMP(status);
+    dead.death.asked = expected;
     dead.reaped = {dead.death.code, expected, process.cause, process.sent, process.perhaps_sent};
     dead.why = process.why;
     dead.pipes = process.pipes.size();
+    dead.replaced = replaced_because(process, expected);
     stack_.deaths->died(std::move(dead));
 }
 
@@ -215,7 +222,6 @@ void Watcher::on_exited(ChildId id, int status, const rusage& usage) {
                   {"wid", process.wid},
                   {"time", stack_.clock.wall()},
                   {"exit_code", code}};
-    tally_.count_end(code, expected, replaced_because(process, expected), usage);
     if (!process.why.empty()) event["reason"] = process.why;
     stack_.events.publish(name(), "reap", std::move(event));
     tell_reaped(process, code);

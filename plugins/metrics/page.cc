@@ -78,7 +78,7 @@ void Page::add_watcher(const std::string& name, const Json& watcher, pid_t keepe
     series_.counter("circus_watcher_spawn_failures_total", "Processes that could not be started.", labels,
                     number(watcher, "spawns_failed"), is_new);
     add_ends(name, watcher, is_new);
-    add_output(name, watcher, is_new);
+    add_output(name, watcher);
     add_use(name, watcher, keeper, is_new);
 }
 
@@ -99,9 +99,12 @@ void Page::add_ends(const std::string& name, const Json& watcher, bool is_new) {
                 number(end, asked), is_new);
 }
 
-void Page::add_output(const std::string& name, const Json& watcher, bool is_new) {
+// Counted by the arbiter, and from nothing by the next one, where the other counts of a watcher go on.
+void Page::add_output(const std::string& name, const Json& watcher) {
     for (const char* stream : {"stdout", "stderr"}) {
         const Labels labels{{"watcher", name}, {"stream", stream}};
+        const bool is_new =
+            has_begun_anew("output " + name + ' ' + stream, number(watcher.at(stream), "bytes"));
         series_.counter("circus_watcher_log_bytes_total", "Bytes that were read of what the workers wrote.",
                         labels, number(watcher.at(stream), "bytes"), is_new);
         series_.counter("circus_watcher_log_dropped_bytes_total",

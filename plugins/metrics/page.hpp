@@ -38,7 +38,7 @@ class Page {
     using Json = circus::Json;
     void add_watcher(const std::string& name, const Json& watcher, pid_t keeper);
     void add_ends(const std::string& name, const Json& watcher, bool is_new);
-    void add_output(const std::string& name, const Json& watcher, bool is_new);
+    void add_output(const std::string& name, const Json& watcher);
     void add_use(const std::string& name, const Json& watcher, pid_t keeper, bool is_new);
     void add_socket(const Json& socket);
     void add_plugin(const std::string& name, const Json& plugin);

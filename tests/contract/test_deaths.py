@@ -5,9 +5,10 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import unittest
 
-from harness import CIRCUSCTL, ContractCase, kill_child, main, wait_until
+from harness import CIRCUSCTL, ContractCase, cmdline, descendants, kill_child, main, wait_until
 from test_takeover import TakeoverCase
 
 KEYS = {"wid", "pid", "time", "age", "exit_code", "signal", "by_circusd", "core", "oom", "reason", "why", "max_rss",
@@ -114,6 +115,40 @@ class RecordTest(DeathsCase):
         self.assertEqual((death["reason"], death["signal"], death["by_circusd"]), ("memory", "SIGKILL", True))
         self.assertIn("more than memory_max", death["why"])
         self.assertGreater(death["max_rss"], 40 << 20)
+
+
+class NotStartedTest(DeathsCase):
+    def test_ASpawnThatFailedIsThereOnceWithItsStageAndHowOften(self):
+        lost = tempfile.mkdtemp(prefix="circus-lost-", dir="/tmp")
+        self.begin('[watcher.gone]\ncmd = "/nowhere/to/be/found"\nmax_retry = 4\nmax_backoff = 0.02\nautostart = false\n'
+                   '[watcher.lost]\ncmd = "@PROBE@"\nworking_dir = "' + lost + '"\nmax_retry = 1\nautostart = false\n')
+        os.rmdir(lost)
+        events = self.daemon_.new_events("gone")
+        self.client.ok("start", name="gone")
+        wait_until(lambda: self.answer("gone")["counts"]["not_started"] == 4, what=lambda: self.answer("gone"))
+        [death] = self.answer("gone")["deaths"]
+        self.assertEqual(set(death), KEYS | {"stage", "errno", "times"})
+        self.assertEqual((death["reason"], death["stage"], death["errno"], death["times"]), ("not_started", "exec", 2, 4))
+        self.assertEqual((death["pid"], death["exit_code"], death["signal"], death["complete"]), (None, None, None, True))
+        self.assertIn("No such file or directory", death["why"])
+        told = events.wait_for("gone", "spawn_failed", 4)[-1]
+        self.assertEqual((told["stage"], told["errno"], told["wid"]), ("exec", 2, 1))
+        self.assertEqual(self.answer("gone")["counts"]["total"], 0)
+        self.assertRegex(self.ctl("deaths", "gone").stdout, r"^\S+ \S+  gone  wid 1  not started  cannot spawn '/nowhere/to/be/"
+                                                            r"found': exec: No such file or directory \(4 times\)\n$")
+        self.assertIn("not started", self.ctl("--color", "always", "deaths").stdout)
+        self.client.ok("start", name="lost")
+        wait_until(lambda: self.answer("lost")["counts"]["not_started"])
+        self.assertEqual(self.answer("lost")["deaths"][-1]["stage"], "changing to the working directory")
+
+    def test_TheProcessOfAnIsolatedPluginIsThereUnderItsName(self):
+        self.begin('[plugin.flapping]\nuse = "flapping"\nisolate = true\n[watcher.web]\ncmd = "@PROBE@"\n')
+        wait_until(lambda: self.client.ok("plugins")["plugins"]["flapping"]["state"] == "active")
+        [pid] = [pid for pid in descendants(self.daemon_.keeper) if "--isolated flapping" in cmdline(pid)]
+        kill_child(self.daemon_.keeper, pid, signal.SIGKILL)
+        death = self.deaths("plugin:flapping")[-1]
+        self.assertEqual((death["pid"], death["signal"]), (pid, "SIGKILL"))
+        self.assertIn("plugin:flapping  wid 1", self.ctl("deaths").stdout)
 
 
 class BoundTest(DeathsCase):

@@ -258,6 +258,34 @@ cmd = {SLEEPER}
                                   "circus_watcher_log", "circus_loop")):
                 self.assertGreaterEqual(value, last[key], key)
 
+    def test_WhatBecameOfProcessesIsCountedOnByTheNextArbiter(self):
+        """With a process that has used CPU time before: what it used is not counted once more."""
+        daemon = self.run_with(f'''
+[watcher.busy]
+cmd = "/usr/bin/python3"
+args = ["-c", "import time\\nwhile time.process_time() < 0.5: pass\\ntime.sleep(1000)"]
+[watcher.web]
+cmd = {SLEEPER}
+numprocesses = 2
+''')
+        os.kill(daemon.wait_active("web", 2)[0], signal.SIGKILL)
+        self.wait_value(daemon, 1, "circus_watcher_restarts_total", watcher="web", reason="died")
+        before = self.wait_value(daemon, lambda value: value and value >= 0.5, "circus_watcher_cpu_seconds_total",
+                                 watcher="busy")
+        daemon.client.ok("stop", name="busy", waiting=True)
+        daemon.kill_arbiter()
+        daemon.metrics = wait_until(lambda: self.ports_told(daemon)[1:], what=daemon.log_tail)[-1]
+        after = self.wait_value(daemon, 2, "circus_watcher_processes_running", watcher="web")
+        for key, value in before.counters().items():
+            if key[0] in ("circus_watcher_spawns_total", "circus_watcher_restarts_total",
+                          "circus_watcher_deaths_total"):
+                self.assertGreaterEqual(after.samples[key], value, key)
+        self.assertEqual(after.value("circus_watcher_restarts_total", watcher="web", reason="died"), 1)
+        self.assertEqual(after.value("circus_watcher_deaths_total", watcher="busy", cause="SIGTERM", asked="true"), 1)
+        cpu = after.value("circus_watcher_cpu_seconds_total", watcher="busy")
+        self.assertGreaterEqual(cpu, 0.5)
+        self.assertLess(cpu, 5)
+
     def test_CircusdAndItsPluginsAreShownToo(self):
         daemon = self.run_with(f"[watcher.web]\ncmd = {SLEEPER}\n[plugin.flapping]\nuse = \"flapping\"\n")
         page = self.wait_value(daemon, 1, "circus_plugin_active", plugin="flapping")
@@ -346,11 +374,14 @@ port = 0
 cmd = {SLEEPER}
 use_sockets = true
 stdout_stream = {{ class = "QueueStream" }}
+autoscale = {{ min = 1, max = 2 }}
 [watcher.dies]
 cmd = "/bin/sh -c 'exit 1'"
 max_backoff = 1
 [plugin.flapping]
 use = "flapping"
+[plugin.autoscaler]
+use = "autoscaler"
 '''
 
 
@@ -433,7 +464,10 @@ class Monitoring(MetricsCase):
         daemon = self.run_with(stack_with_everything())
         with Prometheus(daemon.metrics) as server:
             # Rates need two scrapes, of which the first has the death already.
-            wait_until(lambda: server.query('min_over_time(circus_watcher_deaths_total{watcher="dies"}[1h]) > 0 and '
+            self.wait_value(daemon, lambda value: value is not None, "circus_autoscaler_wanted_workers", watcher="web",
+                            reason="busy")
+            wait_until(lambda: server.query('circus_autoscaler_wanted_workers') and server.query(
+                                            'min_over_time(circus_watcher_deaths_total{watcher="dies"}[1h]) > 0 and '
                                             'count_over_time(circus_watcher_deaths_total[1h]) > 3'), 60,
                        lambda: f"scrapes\n{server.log()}\n{daemon.log_tail()}")
             targets = server.ask("targets")["activeTargets"]

@@ -1,6 +1,8 @@
 // The book of deaths: what it keeps, what it lets go, and that another process reads on in it.
 #include "supervise/death_book.hpp"
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <unistd.h>
@@ -57,6 +59,53 @@ TEST_F(DeathBookTest, ARecordIsCompleteWhenWhatItWroteIsKnown) {
     EXPECT_TRUE(record.death.is_complete && record.death.keeps_stderr);
     EXPECT_EQ(record.why, "used too much");
     EXPECT_EQ(record.written, "Traceback\nValueError: x");
+}
+
+TEST_F(DeathBookTest, WhatCannotBeStartedAgainAndAgainIsOneRecord) {
+    fill(1, 2);
+    Death failed;
+    failed.code = ENOENT;
+    for (int time = 1; time <= 150; ++time) {
+        failed.time = time;
+        book->add_failed_spawn(1, failed, "exec: No such file");
+    }
+    failed.code = EACCES;
+    book->add_failed_spawn(1, failed, "exec: Permission denied");
+    const auto records = book->last(1, DeathBook::kPerWatcher);
+    ASSERT_THAT(records, SizeIs(4));
+    EXPECT_EQ(records[2].death.times, 150U);
+    EXPECT_EQ(records[2].death.time, 150);
+    EXPECT_EQ(records[2].why, "exec: No such file");
+    EXPECT_EQ(records[3].death.times, 1U);
+    take_over();
+    fill(1, 1);
+    book->add_failed_spawn(1, failed, "exec: Permission denied");
+    EXPECT_THAT(book->last(1, DeathBook::kPerWatcher), SizeIs(6)) << "a process has run in between";
+}
+
+TEST_F(DeathBookTest, TheSumsAreTheNextArbitersToo) {
+    Death one = death(next++);
+    one.asked = true;
+    book->add(1, one, {});
+    fill(1, 2);
+    Tally tally;
+    tally.spawned = 4;
+    tally.spawns_failed = 1;
+    tally.cpu = std::chrono::microseconds(2'500'000);
+    tally.replaced[static_cast<std::size_t>(Replaced::Died)] = 2;
+    book->keep(1, tally);
+    book->keep(2, {});
+    take_over();
+    const Tally found = book->tally(1);
+    EXPECT_EQ(found.spawned, 4U);
+    EXPECT_EQ(found.spawns_failed, 1U);
+    EXPECT_EQ(found.cpu, tally.cpu);
+    EXPECT_EQ(found.replaced, tally.replaced);
+    EXPECT_EQ(found.ended.at(1).asked, 1U);
+    EXPECT_EQ(found.ended.at(1).unasked, 2U);
+    book->forget(1);
+    EXPECT_EQ(book->tally(1).spawned, 0U);
+    EXPECT_THAT(book->tally(1).ended, IsEmpty());
 }
 
 TEST_F(DeathBookTest, TheLastHundredOfAWatcherStay) {
@@ -139,9 +188,9 @@ TEST_F(DeathBookTest, TheNextArbiterReadsOn) {
 TEST_F(DeathBookTest, AnEndThatIsToldToTwoArbitersIsKeptAndCountedOnce) {
     book->add(1, death(7), {});
     take_over();
-    EXPECT_TRUE(book->add(1, death(7), {})) << "what it wrote is still to come";
+    EXPECT_EQ(book->add(1, death(7), {}), DeathBook::Added::Incomplete) << "what it wrote is still to come";
     book->complete(1, 7, true, "words");
-    EXPECT_FALSE(book->add(1, death(7), {}));
+    EXPECT_EQ(book->add(1, death(7), {}), DeathBook::Added::Known);
     EXPECT_THAT(children(1), SizeIs(1));
     EXPECT_EQ(book->counts(1).at(0).count, 1U);
 }
