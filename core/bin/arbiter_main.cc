@@ -460,6 +460,7 @@ class ArbiterProcess {
         }
         link_->settled();
         plugins_->settle();
+        server_->controller()->rest();
         link_->save_beside(record_.saved(*plugins_));
         bus_.drain();
         page_.took(keeper_->received());

@@ -70,11 +70,14 @@ bool Controller::handle(std::string_view bytes, const Send& send, const Caller& 
 }
 
 void Controller::call(std::string_view plugin, const std::string& command, const Json& properties,
-                      Answered answered) {
+                      Answered answered, Reply::SendText answered_text) {
     // Of a plugin's own figures there are many, each second.
-    if (is_audited(command, properties) && !equals_ignoring_case(command, "gauge"))
+    if (is_audited(command, properties) && !equals_ignoring_case(command, "gauge")) {
         answered = audited(caller_of_plugin(plugin), command, properties, std::move(answered));
-    dispatch(command, properties, Reply(std::move(answered), flag_of(properties, "waiting")));
+        answered_text = {};  // then `answered` has it all
+    }
+    dispatch(command, properties,
+             Reply(std::move(answered), flag_of(properties, "waiting"), std::move(answered_text)));
 }
 
 bool Controller::is_permitted(const Caller& caller, const std::string& name, const Json& properties,
@@ -96,6 +99,10 @@ void Controller::dispatch(const std::string& name, const Json& properties, const
     const CommandRegistry::Entry* added = context_.registry.find(name);
     if (!added) return reply.error(Errno::UnknownCommand, cat("unknown command: ", py_repr(name)));
     reply.from(*added, properties);
+}
+
+void Controller::rest() {
+    context_.looks.rest(context_.clock.now());
 }
 
 void Controller::work() {

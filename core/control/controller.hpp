@@ -35,10 +35,14 @@ class Controller {
     // has_work().
     void work();
     bool has_work() const { return !context_.jobs.empty(); }
+    // Lets go of what is kept for requests that come no more. To be called every few seconds.
+    void rest();
 
-    // The same for who is no client: a plugin, by its name. `answered` may be called inside this call.
+    // The same for who is no client: a plugin, by its name. One of the two is called, perhaps inside this
+    // call: `answered_text` with fields that are text already (Reply).
     using Answered = CommandRegistry::Answered;
-    void call(std::string_view plugin, const std::string& command, const Json& properties, Answered answered);
+    void call(std::string_view plugin, const std::string& command, const Json& properties, Answered answered,
+              Reply::SendText answered_text = {});
     CommandRegistry& registry() { return context_.registry; }
 
   private:

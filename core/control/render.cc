@@ -32,9 +32,17 @@ std::string option_line(const std::string& key, const Json& value) {
 std::string info_line(const Json& info) {
     if (!info.is_object()) return str(info);
     const auto show = [&info](const char* name) { return str(field(info, name)); };
-    return cat(show("pid"), "  ", show("cmdline"), " ", show("username"), " ", show("nice"), " ",
-               show("mem_info1"), " ", show("mem_info2"), " ", show("cpu"), " ", show("mem"), " ",
-               show("ctime"));
+    const std::string line = cat(show("pid"), "  ", show("cmdline"), " ", show("username"), " ", show("nice"),
+                                 " ", show("mem_info1"), " ", show("mem_info2"), " ", show("cpu"), " ",
+                                 show("mem"), " ", show("ctime"));
+    if (field(info, "threads").is_null()) return line;  // nobody has asked for details
+    const auto known = [&info](const char* name, const auto& words) {
+        const Json& figure = field(info, name);
+        return figure.is_number() ? words(figure) : std::string("-");
+    };
+    const auto in_bytes = [](const Json& figure) { return human_bytes(figure.get<double>()); };
+    return cat(line, "  threads ", show("threads"), " fds ",
+               known("fds", [](const Json& figure) { return str(figure); }), " pss ", known("pss", in_bytes));
 }
 
 std::string with_children(const Json& info) {

@@ -40,16 +40,16 @@ void add_process(Table& table, const std::string& watcher, const std::string& pi
         return;
     }
     const auto show = [&info](const char* name) { return Cell(str(field(info, name))); };
-    table.add({{watcher, Colour::Cyan},
-               indented,
-               show("cmdline"),
-               show("username"),
-               show("nice"),
-               show("mem_info1"),
-               show("mem_info2"),
-               show("cpu"),
-               show("mem"),
-               show("ctime")});
+    std::vector<Cell> row = {
+        {watcher, Colour::Cyan}, indented,          show("cmdline"), show("username"), show("nice"),
+        show("mem_info1"),       show("mem_info2"), show("cpu"),     show("mem"),      show("ctime")};
+    if (const Json& threads = field(info, "threads"); threads.is_number()) {
+        const Json &fds = field(info, "fds"), &pss = field(info, "pss");
+        row.push_back(show("threads"));
+        row.emplace_back(fds.is_number() ? str(fds) : "-");
+        row.emplace_back(pss.is_number() ? human_bytes(pss.get<double>()) : "-");
+    }
+    table.add(std::move(row));
     const Json& children = field(info, "children");
     if (!children.is_array() || depth > 0) return;  // as Circus: children, not theirs
     for (const auto& child : children) add_process(table, "", str(field(child, "pid")), child, depth + 1);
@@ -131,17 +131,13 @@ std::string table_sockets(const Json& answer, const Json&, const Look& look) {
     return table.text(look);
 }
 
-std::string table_stats(const Json& answer, const Json&, const Look& look) {
-    Table table({{"WATCHER"},
-                 {"PID"},
-                 {"COMMAND"},
-                 {"USER"},
-                 {"NICE", true},
-                 {"RSS", true},
-                 {"VSZ", true},
-                 {"CPU%", true},
-                 {"MEM%", true},
-                 {"TIME", true}});
+std::string table_stats(const Json& answer, const Json& asked, const Look& look) {
+    std::vector<Column> columns = {{"WATCHER"},    {"PID"},       {"COMMAND"},   {"USER"},
+                                   {"NICE", true}, {"RSS", true}, {"VSZ", true}, {"CPU%", true},
+                                   {"MEM%", true}, {"TIME", true}};
+    if (is_true(field(asked, "details")))
+        for (const char* title : {"THREADS", "FDS", "PSS"}) columns.push_back({title, true});
+    Table table(columns);
     const Json& infos = field(answer, "infos");
     const Json& info = field(answer, "info");
     if (infos.is_object()) {

@@ -78,8 +78,12 @@ std::string raw_id(std::string_view text) {
 
 // An object's text with members put in front of its own: an answer may be long, and is neither copied nor
 // taken apart for them. `members`: JSON, not empty.
-std::string framed(std::string_view members, std::string_view own, std::string_view id) {
-    return cat("{", members, own.size() > 2 ? "," : "", own.substr(1, own.size() - 2), ",\"id\":", id, "}");
+std::string framed(std::string_view members, std::string_view own, std::string_view end) {
+    return cat("{", members, own.size() > 2 ? "," : "", own.substr(1, own.size() - 2), end, "}");
+}
+
+std::string id_member(std::string_view id) {
+    return cat(",\"id\":", id);
 }
 
 std::string dumped(const Json& object) {
@@ -142,17 +146,22 @@ Json error_body(Errno number, std::string_view reason, double now) {
 
 std::string ok_answer(const Json& fields, double now, std::string_view id) {
     const bool has_status = fields.is_object() && fields.contains("status");
-    return framed(cat(has_status ? "" : "\"status\":\"ok\",", time_member(now)), dumped(fields), id);
+    return framed(cat(has_status ? "" : "\"status\":\"ok\",", time_member(now)), dumped(fields),
+                  id_member(id));
 }
 
 std::string ok_answer_of(std::string_view fields, double now, std::string_view id) {
-    return framed(cat("\"status\":\"ok\",", time_member(now)), fields, id);
+    return framed(cat("\"status\":\"ok\",", time_member(now)), fields, id_member(id));
+}
+
+std::string ok_body_of(std::string_view fields, double now) {
+    return framed(cat("\"status\":\"ok\",", time_member(now)), fields, {});
 }
 
 std::string error_answer(Errno number, std::string_view reason, double now, std::string_view id) {
     const Json fields = {
         {"reason", reason}, {"tb", nullptr}, {"time", now}, {"errno", static_cast<int>(number)}};
-    return framed(R"("status":"error")", dumped(fields), id);
+    return framed(R"("status":"error")", dumped(fields), id_member(id));
 }
 
 }  // namespace circus::control

@@ -41,6 +41,7 @@ Json error_body(Errno number, std::string_view reason, double now);
 std::string ok_answer(const Json& fields, double now, std::string_view id);
 // The same of fields that are text already, an object's: {"pids":[1,2]}. Without `status`.
 std::string ok_answer_of(std::string_view fields, double now, std::string_view id);
+std::string ok_body_of(std::string_view fields, double now);  // without the id
 std::string error_answer(Errno number, std::string_view reason, double now, std::string_view id);
 
 }  // namespace circus::control

@@ -62,6 +62,12 @@ void Switchboard::answer(std::uint64_t reply, const Result<Json>& result) {
         to_text(control::error_body(static_cast<control::Errno>(number), result.error().text, now)));
 }
 
+void Switchboard::answer_text(std::uint64_t reply, std::string_view fields) {
+    auto waiting = replies_.extract(reply);
+    if (!waiting.empty())
+        waiting.mapped().reply(CIRCUS_OK, control::ok_body_of(fields, services_.clock.wall()));
+}
+
 supervise::HookFn Switchboard::hook_of(Serial plugin, circus_id hook) {
     return [this, plugin, hook](const supervise::HookCall& call, supervise::HookAnswered answered) {
         const auto at = targets_.find(plugin);
@@ -76,8 +82,10 @@ bool Switchboard::flush() {
     const bool busy = !is_idle();
     for (const auto& task : std::exchange(later_, {})) task();
     for (const Call& call : std::exchange(calls_, {}))
-        controller_->call(call.plugin, call.command, Json::parse(call.properties),
-                          [this, reply = call.reply](const Result<Json>& result) { answer(reply, result); });
+        controller_->call(
+            call.plugin, call.command, Json::parse(call.properties),
+            [this, reply = call.reply](const Result<Json>& result) { answer(reply, result); },
+            [this, reply = call.reply](std::string_view fields) { answer_text(reply, fields); });
     return busy;
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -78,6 +79,7 @@ class Switchboard {
         Backend::Reply reply;
     };
     void answer(std::uint64_t reply, const Result<Json>& result);
+    void answer_text(std::uint64_t reply, std::string_view fields);
 
     Services services_;
     Keepsakes keepsakes_;

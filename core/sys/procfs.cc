@@ -11,11 +11,13 @@
 #include <fcntl.h>
 #include <memory>
 #include <string_view>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/text.hpp"
 #include "base/unique_fd.hpp"
 
 namespace circus::sys {
@@ -92,11 +94,11 @@ double boot_time() {
 }
 
 // The part of proc_pid_stat(5) that is used. `comm` may hold blanks and brackets: it ends at the last one.
-bool parse_stat(std::string_view text, ProcessFigures& figures, std::string_view& comm) {
+bool parse_stat(std::string_view text, ProcessFigures& figures) {
     const auto open = text.find('(');
     const auto close = text.rfind(')');
     if (open == std::string_view::npos || close == std::string_view::npos || close < open) return false;
-    comm = text.substr(open + 1, close - open - 1);
+    figures.comm = text.substr(open + 1, close - open - 1);
     text.remove_prefix(close + 1);
     if (text.size() < 3) return false;
     figures.state = text[1];
@@ -214,6 +216,23 @@ std::vector<pid_t> children_by_kernel(pid_t pid) {
 
 }  // namespace
 
+namespace {
+
+bool read_names_in(int process, ProcessFigures& figures) {
+    if (!read_uid(process, figures.uid)) return false;
+    char command[4096];
+    const auto size = read_file(process, "cmdline", command, sizeof command);
+    const std::string_view line(command, size.value_or(0));
+    figures.argv0 = line.substr(0, line.find('\0'));
+    return true;
+}
+
+Error not_told(std::string_view what, pid_t pid, int error) {
+    return sys_error(cat("/proc/", pid, "/", what), error);
+}
+
+}  // namespace
+
 std::optional<ProcessFigures> read_figures(pid_t pid) {
     const UniqueFd process = open_process(pid);
     if (!process) return std::nullopt;
@@ -222,15 +241,71 @@ std::optional<ProcessFigures> read_figures(pid_t pid) {
     if (!stat_size) return std::nullopt;
     ProcessFigures figures;
     figures.pid = pid;
-    std::string_view comm;
-    if (!parse_stat({stat, *stat_size}, figures, comm)) return std::nullopt;
-    if (!read_uid(process.get(), figures.uid)) return std::nullopt;
-    char command[4096];
-    const auto size = read_file(process.get(), "cmdline", command, sizeof command);
-    const std::string_view line(command, size.value_or(0));
-    figures.argv0 = line.substr(0, line.find('\0'));
-    if (figures.argv0.empty()) figures.argv0 = comm;
+    if (!parse_stat({stat, *stat_size}, figures) || !read_names_in(process.get(), figures))
+        return std::nullopt;
+    if (figures.argv0.empty()) figures.argv0 = figures.comm;
     return figures;
+}
+
+std::optional<StatFile> StatFile::open(pid_t pid) {
+    if (pid <= 0) return std::nullopt;
+    char path[40];
+    std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+    if (!fd) return std::nullopt;
+    return StatFile(pid, std::move(fd));
+}
+
+bool StatFile::read(ProcessFigures& figures) const {
+    char stat[1024];
+    ssize_t got = 0;
+    do got = ::pread(fd_.get(), stat, sizeof stat, 0);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0) return false;
+    figures.pid = pid_;
+    return parse_stat({stat, static_cast<std::size_t>(got)}, figures);
+}
+
+bool read_names(pid_t pid, ProcessFigures& figures) {
+    const UniqueFd process = open_process(pid);
+    return process && read_names_in(process.get(), figures);
+}
+
+Result<std::uint64_t> proportional_bytes(pid_t pid) {
+    constexpr const char* kFile = "smaps_rollup";
+    const UniqueFd process = open_process(pid);
+    if (!process) return not_told(kFile, pid, errno);
+    char buffer[2048];
+    const auto size = read_file(process.get(), kFile, buffer, sizeof buffer);
+    if (!size) return not_told(kFile, pid, errno);
+    std::string_view text(buffer, *size);
+    constexpr std::string_view kLine = "\nPss:";
+    const auto at = text.find(kLine);
+    std::uint64_t kilobytes = 0;
+    if (at == std::string_view::npos) return not_told(kFile, pid, ESRCH);
+    text.remove_prefix(at + kLine.size());
+    if (!take(text, kilobytes)) return not_told(kFile, pid, EPROTO);
+    return kilobytes * 1024;
+}
+
+Result<std::uint64_t> open_descriptors(pid_t pid) {
+    constexpr const char* kFolder = "fd";
+    const UniqueFd process = open_process(pid);
+    if (!process) return not_told(kFolder, pid, errno);
+    struct stat folder {};
+    // Since Linux 6.2 the folder's size is their number.
+    if (::fstatat(process.get(), kFolder, &folder, 0) == 0 && folder.st_size > 0)
+        return static_cast<std::uint64_t>(folder.st_size);
+    const int fd = ::openat(process.get(), kFolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return not_told(kFolder, pid, errno);
+    const Directory directory(::fdopendir(fd));
+    if (!directory) {
+        ::close(fd);
+        return not_told(kFolder, pid, ENOMEM);
+    }
+    std::uint64_t count = 0;
+    for_numbers_in(directory.get(), [&count](pid_t, const char*) { ++count; });
+    return count;
 }
 
 std::vector<pid_t> children_of(const ProcessFigures& figures) {

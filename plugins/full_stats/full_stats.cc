@@ -43,7 +43,7 @@ class FullStats final : public circus::Plugin {
 
     void look() {
         if (std::exchange(looking_, true)) return;  // the last answer is still on its way
-        call("stats", Json::object(), [this](circus_status status, const Json& answer) {
+        call("stats", {{"children", false}}, [this](circus_status status, const Json& answer) {
             looking_ = false;
             if (status != CIRCUS_OK) {
                 statsd_->count("_stats.error");

@@ -3,9 +3,9 @@
 // the texts of the answers on; they are read, and the page is made and served, by Exporter on a thread of its
 // own.
 #include <array>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <circus/plugin.hpp>
@@ -38,12 +38,6 @@ class Metrics final : public circus::Plugin {
   public:
     static constexpr const char* kNeeds[] = {CIRCUS_EXT_COMMANDS, nullptr};
     using Plugin::Plugin;
-    ~Metrics() override {
-        // Those whose answers never came: the host has dropped them.
-        for (const auto& each : asked_) delete each.second;
-    }
-    Metrics(const Metrics&) = delete;
-    Metrics& operator=(const Metrics&) = delete;
 
     void start() override {
         const Settings settings = Settings::parse(config());
@@ -63,11 +57,6 @@ class Metrics final : public circus::Plugin {
 
   private:
     using Json = circus::Json;
-    struct Asked {
-        Metrics* metrics;
-        const Question* question;
-        std::uint64_t number;
-    };
 
     // What the exporter's thread calls.
     Exporter::Calls calls() {
@@ -109,24 +98,16 @@ class Metrics final : public circus::Plugin {
         for (const Question& question : kQuestions) ask(question);
     }
 
-    // call() of the SDK would parse the answer, on the loop; the text is all that is needed here.
+    // The texts are parsed on the exporter's thread.
     void ask(const Question& question) {
-        auto asked = std::make_unique<Asked>(Asked{this, &question, ++last_number_});
-        const auto answered = [](void* user, circus_status status, circus_str json) {
-            const std::unique_ptr<Asked> mine(static_cast<Asked*>(user));
-            Metrics& self = *mine->metrics;
-            self.asked_.erase(mine->number);
-            circus::guard_task(self.host().raw(), [&] {
-                self.take(*mine->question, status, std::string(circus::detail::from_abi(json)));
-            });
+        const auto answered = [this, &question](circus_status status, std::string_view text) {
+            take(question, status, std::string(text));
         };
-        const circus_host* const raw = host().raw();
-        const circus_status status =
-            raw->call(raw, circus::detail::to_abi(question.command),
-                      circus::detail::to_abi(question.properties), answered, asked.get());
-        if (status != CIRCUS_OK) return take(question, status, {});
-        asked_.emplace(asked->number, asked.get());
-        static_cast<void>(asked.release());
+        try {
+            call_text(question.command, Json::parse(question.properties), answered);
+        } catch (const circus::Failure& refused) {
+            take(question, refused.status(), refused.what());
+        }
     }
 
     void take(const Question& question, circus_status status, std::string text) {
@@ -145,8 +126,6 @@ class Metrics final : public circus::Plugin {
     Exporter::Texts texts_;
     std::size_t open_ = 0;  // questions that are not answered
     std::string trouble_;
-    std::uint64_t last_number_ = 0;
-    std::map<std::uint64_t, Asked*> asked_;
     circus::Registration command_;
 };
 

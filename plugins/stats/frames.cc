@@ -13,7 +13,7 @@ std::string text(const Json& value) {
 }
 
 // The sum of several processes: Circus's mean of cpu, sum of mem and the oldest's age.
-Json sum_of(const std::vector<const Json*>& processes) {
+Json sum_of(const std::vector<Json*>& processes) {
     Json pids = Json::array();
     double cpu = 0;
     double mem = 0;
@@ -37,17 +37,20 @@ Json sum_of(const std::vector<const Json*>& processes) {
 }
 
 void add_processes(Frames& frames, const std::string& name, const Json& shown,
-                   const std::vector<const Json*>& processes) {
-    for (const Json* process : processes) {
-        Json payload = *process;
+                   const std::vector<Json*>& processes, const Wanted& wanted) {
+    const std::string watcher = "stat." + name;
+    for (Json* process : processes) {
+        Json& payload = *process;
+        std::string topic = watcher + '.' + payload.at("pid").dump();
+        if (!wanted.has(topic)) continue;
         payload.erase("started");
         payload.erase("wid");
         payload["children"] = Json::array();
-        payload["subtopic"] = process->at("pid");
+        payload["subtopic"] = payload.at("pid");
         payload["name"] = shown;
-        frames.push_back({"stat." + name + "." + process->at("pid").dump(), text(payload)});
+        frames.push_back({std::move(topic), text(payload)});
     }
-    frames.push_back({"stat." + name, text(sum_of(processes))});
+    if (wanted.has(watcher)) frames.push_back({watcher, text(sum_of(processes))});
 }
 
 std::string address_of(const Json& socket) {
@@ -63,17 +66,29 @@ std::string topic_name(std::string_view watcher) {
     return name;
 }
 
-void add_watchers(Frames& frames, const Json& infos) {
-    for (const auto& [watcher, info] : infos.items()) {
-        std::vector<const Json*> alive;
-        for (const auto& [pid, process] : info.items())
+Wanted Wanted::everything() {
+    Wanted wanted;
+    wanted.add({});
+    return wanted;
+}
+
+// They are few: circus-top has one, and so have most.
+bool Wanted::has(std::string_view topic) const {
+    return std::any_of(prefixes_.begin(), prefixes_.end(),
+                       [topic](const std::string& prefix) { return topic.starts_with(prefix); });
+}
+
+void add_watchers(Frames& frames, Json infos, const Wanted& wanted) {
+    for (auto& [watcher, info] : infos.items()) {
+        std::vector<Json*> alive;
+        for (auto& [pid, process] : info.items())
             if (process.is_object()) alive.push_back(&process);  // else a text: it vanished
-        if (!alive.empty()) add_processes(frames, topic_name(watcher), nullptr, alive);
+        if (!alive.empty()) add_processes(frames, topic_name(watcher), nullptr, alive, wanted);
     }
 }
 
-void add_daemon(Frames& frames, const Json& info) {
-    if (info.is_object()) add_processes(frames, "circus", "circusd", {&info});
+void add_daemon(Frames& frames, Json info, const Wanted& wanted) {
+    if (info.is_object()) add_processes(frames, "circus", "circusd", {&info}, wanted);
 }
 
 void Reads::add_to(Frames& frames, const Json& sockets) {

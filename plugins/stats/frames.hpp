@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <circus/plugin.hpp>
@@ -23,10 +25,24 @@ using Frames = std::vector<Frame>;
 // before its circusd-stats did.)
 std::string topic_name(std::string_view watcher);
 
-// `infos`: the answer of `stats` without a name. Of each watcher its processes, then their sum.
-void add_watchers(Frames& frames, const Json& infos);
+// What is subscribed to: beginnings of topics.
+class Wanted {
+  public:
+    static Wanted everything();
+    void add(std::string_view prefix) { prefixes_.emplace(prefix); }
+    void remove(std::string_view prefix) { prefixes_.erase(std::string(prefix)); }
+    bool is_empty() const { return prefixes_.empty(); }
+    bool has(std::string_view topic) const;
+
+  private:
+    std::set<std::string> prefixes_;
+};
+
+// `infos`: the answer of `stats` without a name. Of each watcher its processes, then their sum; the frames
+// that are wanted. What is not for the stream is taken out of `infos`.
+void add_watchers(Frames& frames, Json infos, const Wanted& wanted = Wanted::everything());
 // `info`: the answer of `dstats`.
-void add_daemon(Frames& frames, const Json& info);
+void add_daemon(Frames& frames, Json info, const Wanted& wanted = Wanted::everything());
 
 // How many connections were opened to each socket since the last look. Exact: a socket whose connections the
 // kernel does not let circusd count is left out, and so is everything at the first look.

@@ -1,17 +1,19 @@
 // stats: the aggregator. Each interval it asks circusd for the figures of all processes, of circusd itself
-// and of the sockets, and publishes them on stats_endpoint in Circus's shape, for circus-top and whoever
+// and of the sockets, and has them published on stats_endpoint in Circus's shape, for circus-top and whoever
 // subscribes.
 //
+// While nobody subscribes nothing is asked. The first round after that is only what the next one counts from.
 // A round is three calls, one after the other; a tick that finds one under way is left out, so a circusd that
 // is busy is asked less often instead of more.
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <circus/plugin.hpp>
 
-#include "frames.hpp"
 #include "publisher.hpp"
 
 namespace stats {
@@ -41,9 +43,31 @@ class Stats final : public circus::Plugin {
              });
     }
 
+    void stop() override {
+        publisher_.reset();  // and its thread
+    }
+
   private:
+    using Answer = std::string Publisher::Round::*;
+
     void open(const std::string& endpoint) {
-        publisher_ = std::make_unique<Publisher>(endpoint);
+        const auto wanted = [this](bool is_wanted) {
+            try {
+                post([this, is_wanted] { on_wanted(is_wanted); });
+            } catch (const circus::Failure&) {
+                return;  // circusd takes nothing any more: it stops
+            }
+        };
+        publisher_ = std::make_unique<Publisher>(
+            endpoint, Publisher::Calls{wanted, [this](circus_level level, const std::string& line) {
+                                           host().log(level, line);
+                                       }});
+    }
+
+    void on_wanted(bool is_wanted) {
+        ticks_ = {};
+        if (!is_wanted) return;
+        is_first_ = true;
         ticks_ = every(interval_, [this] { look(); });
         look();
     }
@@ -51,44 +75,36 @@ class Stats final : public circus::Plugin {
     void look() {
         if (looking_) return;
         looking_ = true;
-        frames_.clear();
-        call("stats", Json::object(), [this](circus_status status, const Json& answer) {
-            if (!arrived(status, answer)) return;
-            add_watchers(frames_, answer.at("infos"));
-            look_at_daemon();
+        round_ = {};
+        round_.is_first = std::exchange(is_first_, false);
+        ask("stats", {{"children", false}}, &Publisher::Round::processes, [this] {
+            ask("dstats", Json::object(), &Publisher::Round::daemon, [this] {
+                ask("listsockets", {{"figures", true}}, &Publisher::Round::sockets, [this] {
+                    looking_ = false;
+                    if (publisher_) publisher_->publish(std::move(round_));
+                });
+            });
         });
     }
 
-    void look_at_daemon() {
-        call("dstats", Json::object(), [this](circus_status status, const Json& answer) {
-            if (!arrived(status, answer)) return;
-            add_daemon(frames_, answer.at("info"));
-            look_at_sockets();
-        });
-    }
-
-    void look_at_sockets() {
-        call("listsockets", {{"figures", true}}, [this](circus_status status, const Json& answer) {
-            if (!arrived(status, answer)) return;
-            reads_.add_to(frames_, answer.at("sockets"));
-            publisher_->send(frames_);
-            looking_ = false;
-        });
-    }
-
-    // False: this round is over without a word; the next tick tries again.
-    bool arrived(circus_status status, const Json& answer) {
-        if (status == CIRCUS_OK) return true;
-        looking_ = false;
-        host().warning("no figures: " + answer.dump());
-        return false;
+    // An error: this round is over without a word more; the next tick tries again.
+    void ask(const char* command, const Json& properties, Answer answer, std::function<void()> then) {
+        call_text(command, properties,
+                  [this, answer, then = std::move(then)](circus_status status, std::string_view text) {
+                      if (status == CIRCUS_OK) {
+                          round_.*answer = text;
+                          return then();
+                      }
+                      looking_ = false;
+                      is_first_ = is_first_ || round_.is_first;
+                      host().warning("no figures: " + std::string(text));
+                  });
     }
 
     std::chrono::milliseconds interval_{};
     std::unique_ptr<Publisher> publisher_;
-    bool looking_ = false;
-    Frames frames_;
-    Reads reads_;
+    bool looking_ = false, is_first_ = false;
+    Publisher::Round round_;
     circus::Registration ticks_;
 };
 

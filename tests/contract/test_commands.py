@@ -2,10 +2,11 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 from command_table import commands
-from harness import PROBE, ContractCase, holds_for, is_running, main, wait_until
+from harness import CIRCUSCTL, PROBE, ContractCase, holds_for, is_running, main, wait_until
 
 TWO = """
 [watcher.Web]
@@ -172,6 +173,22 @@ path = "@DIR@/listen.sock"
         self.assertEqual((answer["name"], answer["info"]), ("IDLE", {}))
         self.assert_error(self.daemon.client.ask("stats", name="web", process=1), 3,
                           "process 1 not found in 'web'")
+
+    def test_DetailsAreLookedUpWhereTheyAreAskedFor(self):
+        pid = self.daemon.wait_active("web", 2)[0]
+        details = {"threads", "fds", "pss"}
+        for answer in (self.ok("stats", name="web", process=pid, details=True)["info"],
+                       self.ok("stats", name="web", details=True)["info"][str(pid)],
+                       self.ok("stats", details=True)["infos"]["Web"][str(pid)]):
+            self.assertLessEqual(details, set(answer))
+            self.assertEqual(answer["threads"], 1)
+            self.assertEqual(answer["fds"], len(os.listdir(f"/proc/{pid}/fd")))
+            self.assertGreater(answer["pss"], 10_000)
+        self.assertFalse(details & set(self.ok("stats", name="web", process=pid)["info"]))
+        self.assertEqual(self.ok("stats", name="idle", details=True)["info"], {})
+        shown = subprocess.run([CIRCUSCTL, "--endpoint", self.daemon.endpoint, "stats", "web", "--details"],
+                               capture_output=True, text=True, timeout=30, check=True).stdout
+        self.assertRegex(shown, rf"(?m)^{pid}: {pid}  .*  threads 1 fds \d+ pss [\d.]+[KM]$")
 
     def test_ChildrenAreProcessObjectsOfStatsOnly(self):
         client = self.daemon.client

@@ -1,9 +1,13 @@
 // The stats plugin: what its frames say, and a round of it on the fake host with a real subscriber.
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
+#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <zmq.h>
@@ -67,6 +71,25 @@ TEST(StatsFrames, AFigureThatIsForbiddenIsNotInTheMean) {
     EXPECT_EQ(Json::parse(frames.back().payload).at("cpu"), 4.0);
 }
 
+TEST(StatsFrames, WhatNobodySubscribesToIsNotMade) {
+    const Json infos = {{"web", {{"7", process(7, 1.0, 0.25, 5)}, {"70", process(70, 3.0, 0.5, 9)}}},
+                        {"webs", {{"9", process(9, 1.0, 0.25, 5)}}}};
+    const auto topics = [&infos](const Wanted& wanted) {
+        Frames frames;
+        add_watchers(frames, infos, wanted);
+        std::vector<std::string> names;
+        for (const auto& frame : frames) names.push_back(frame.topic);
+        return names;
+    };
+    Wanted wanted;
+    EXPECT_TRUE(topics(wanted).empty());
+    wanted.add("stat.web.7");
+    EXPECT_EQ(topics(wanted), (std::vector<std::string>{"stat.web.7", "stat.web.70"}));
+    wanted.add("stat.webs");
+    wanted.remove("stat.web.7");
+    EXPECT_EQ(topics(wanted), (std::vector<std::string>{"stat.webs.9", "stat.webs"}));
+}
+
 TEST(StatsFrames, CircusdIsAWatcherNamedCircus) {
     Frames frames;
     add_daemon(frames, process(5, 1.0, 0.1, 3));
@@ -110,20 +133,39 @@ struct StatsPluginTest : ::testing::Test {
         char name[] = "/tmp/circus-stats-XXXXXX";
         folder = mkdtemp(name);
         endpoint = "ipc://" + folder + "/run/stats";
-        subscriber = zmq_socket(context, ZMQ_SUB);
-        zmq_setsockopt(subscriber, ZMQ_SUBSCRIBE, "", 0);
+        subscriber = another_subscriber();
+    }
+    void* another_subscriber() {
+        void* const socket = zmq_socket(context, ZMQ_SUB);
+        zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0);
         const int deadline_ms = 100;
-        zmq_setsockopt(subscriber, ZMQ_RCVTIMEO, &deadline_ms, sizeof deadline_ms);
+        zmq_setsockopt(socket, ZMQ_RCVTIMEO, &deadline_ms, sizeof deadline_ms);
+        return socket;
     }
     ~StatsPluginTest() override {
         zmq_close(subscriber);
         zmq_ctx_term(context);
         std::filesystem::remove_all(folder);
     }
+    void start() {
+        ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+        ASSERT_EQ(zmq_connect(subscriber, endpoint.c_str()), 0);
+    }
+    // Waits until the plugin has asked `command`, and takes the call.
+    ::testing::AssertionResult asks(const std::string& command) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (std::chrono::steady_clock::now() < deadline) {
+            for (const auto& call : host.take_calls())
+                if (call.command == command) return ::testing::AssertionSuccess();
+            host.poll(std::chrono::milliseconds(10));
+        }
+        return ::testing::AssertionFailure() << command << " was not asked";
+    }
     void answer_a_round() {
         host.reply(CIRCUS_OK, {{"infos", {{"web", {{"7", process(7, 1.0, 0.25, 5)}}}}}});
         host.reply(CIRCUS_OK, {{"info", process(5, 0.0, 0.1, 3)}});
         host.reply(CIRCUS_OK, {{"sockets", Json::array({socket_row(3, rounds++ * 10)})}});
+        host.take_calls();
     }
     // The topics of what has arrived; the payloads are the frames' tests'.
     std::set<std::string> topics() {
@@ -142,17 +184,54 @@ struct StatsPluginTest : ::testing::Test {
     FakeHost host;
 };
 
-TEST_F(StatsPluginTest, ASubscriberGetsEveryTopicOfARound) {
-    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
-    ASSERT_EQ(zmq_connect(subscriber, endpoint.c_str()), 0);
+TEST_F(StatsPluginTest, ASubscriberGetsEveryTopicOfTheSecondRound) {
+    start();
+    ASSERT_TRUE(asks("stats"));
+    answer_a_round();
+    EXPECT_TRUE(topics().empty());
+    host.advance(std::chrono::seconds(1));
+    answer_a_round();
     std::set<std::string> seen;
-    for (int round = 0; round < 50 && seen.size() < 6; ++round) {
-        answer_a_round();
-        seen.merge(topics());
-        host.advance(std::chrono::seconds(1));
-    }
+    for (int looks = 0; looks < 100 && seen.size() < 6; ++looks) seen.merge(topics());
     EXPECT_EQ(seen, (std::set<std::string>{"stat.circus", "stat.circus.5", "stat.sockets", "stat.sockets.3",
                                            "stat.web", "stat.web.7"}));
+}
+
+TEST_F(StatsPluginTest, NothingIsAskedWhileNobodySubscribes) {
+    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
+    host.advance(std::chrono::seconds(10));
+    EXPECT_TRUE(host.take_calls().empty());
+    ASSERT_EQ(zmq_connect(subscriber, endpoint.c_str()), 0);
+    ASSERT_TRUE(asks("stats"));
+    answer_a_round();
+    zmq_close(std::exchange(subscriber, another_subscriber()));
+    // Until the thread has heard that the subscriber has gone, rounds go on.
+    const auto is_quiet = [this] {
+        host.poll(std::chrono::milliseconds(10));
+        host.advance(std::chrono::seconds(1));
+        if (host.take_calls().empty()) return true;
+        answer_a_round();
+        return false;
+    };
+    bool quiet = false;
+    for (int looks = 0; looks < 1000 && !quiet; ++looks) quiet = is_quiet();
+    EXPECT_TRUE(quiet);
+    ASSERT_EQ(zmq_connect(subscriber, endpoint.c_str()), 0);
+    EXPECT_TRUE(asks("stats"));
+}
+
+TEST_F(StatsPluginTest, OnlyTheFirstRoundAfterAPauseIsNotPublished) {
+    start();
+    ASSERT_TRUE(asks("stats"));
+    host.reply(CIRCUS_E_INVALID, {{"reason", "stopping"}});  // it is no round
+    host.advance(std::chrono::seconds(1));
+    answer_a_round();
+    EXPECT_TRUE(topics().empty());
+    host.advance(std::chrono::seconds(1));
+    answer_a_round();
+    std::set<std::string> seen;
+    for (int looks = 0; looks < 100 && !seen.contains("stat.sockets"); ++looks) seen.merge(topics());
+    EXPECT_TRUE(seen.contains("stat.sockets"));
 }
 
 TEST_F(StatsPluginTest, TheEndpointIsCircusdsUnlessOneIsGiven) {
@@ -178,19 +257,18 @@ TEST_F(StatsPluginTest, ItTakesItsSocketAlong) {
 }
 
 TEST_F(StatsPluginTest, ATickDuringARoundAsksNothing) {
-    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
-    ASSERT_EQ(host.take_calls().size(), 1U);
+    start();
+    ASSERT_TRUE(asks("stats"));
     host.advance(std::chrono::seconds(3));
     EXPECT_TRUE(host.take_calls().empty());
     answer_a_round();
-    host.take_calls();
     host.advance(std::chrono::seconds(1));
     EXPECT_EQ(host.take_calls().size(), 1U);
 }
 
 TEST_F(StatsPluginTest, AfterAnErrorTheNextTickAsksAgain) {
-    ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
-    host.take_calls();
+    start();
+    ASSERT_TRUE(asks("stats"));
     host.reply(CIRCUS_E_INVALID, {{"reason", "stopping"}});
     host.advance(std::chrono::seconds(1));
     EXPECT_EQ(host.take_calls().size(), 1U);

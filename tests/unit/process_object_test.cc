@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <fcntl.h>
 #include <functional>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -13,6 +15,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
+#include "stats/process_details.hpp"
 #include "sys/identity.hpp"
 
 namespace circus::stats {
@@ -158,6 +162,77 @@ TEST(ProcessLooks, WhatNobodyLooksAtIsForgottenAfterTenMinutes) {
     EXPECT_EQ(looks.remembered(), 2U);
     looks.look(::getpid(), kStart + std::chrono::minutes(11), 0, false);
     EXPECT_EQ(looks.remembered(), 1U);
+}
+
+TEST(ProcessLooks, WhatIsLookedAtAgainAtOnceIsKeptOpenUntilNobodyDoes) {
+    ProcessLooks looks;
+    const Child child;
+    const auto at = [](int seconds) { return kStart + std::chrono::seconds(seconds); };
+    looks.look(child.pid(), at(0), 0, false);
+    EXPECT_EQ(looks.kept_open(), 0U) << "a look is no reason to expect another";
+    looks.look(child.pid(), at(1), 0, false);
+    looks.look(child.pid(), at(2), 0, false);
+    EXPECT_EQ(looks.kept_open(), 1U);
+    looks.rest(at(3));
+    EXPECT_EQ(looks.kept_open(), 1U);
+    looks.rest(at(60));
+    EXPECT_EQ(looks.kept_open(), 0U);
+    looks.look(child.pid(), at(61), 0, false);
+    EXPECT_EQ(looks.kept_open(), 0U);
+}
+
+TEST(ProcessLooks, AFileOfAProcessThatWasReapedIsClosed) {
+    ProcessLooks looks;
+    Child child;
+    looks.look(child.pid(), kStart, 0, false);
+    looks.look(child.pid(), kStart + std::chrono::seconds(1), 0, false);
+    ASSERT_EQ(looks.kept_open(), 1U);
+    const pid_t pid = child.pid();
+    child.end();
+    EXPECT_FALSE(looks.look(pid, kStart + std::chrono::seconds(2), 0, false));
+    EXPECT_EQ(looks.kept_open(), 0U);
+}
+
+TEST(ProcessLooks, AnotherProgramInTheSameProcessIsSeenAtOnce) {
+    ProcessLooks looks;
+    int gate[2];
+    ASSERT_EQ(::pipe2(gate, O_CLOEXEC), 0);
+    const Child child([&gate] {
+        char word = 0;
+        if (::read(gate[0], &word, 1) == 1) ::execl("/bin/sleep", "sleeps", "1000", nullptr);
+    });
+    // By this wall clock it is old, so that what it is called is not looked up each time.
+    const double wall = SystemClock().wall() + 1000;
+    for (int look = 0; look < 3; ++look) {
+        const auto object = looks.look(child.pid(), kStart + std::chrono::seconds(look), wall, false);
+        EXPECT_EQ(object->at("cmdline"), "process_object_test");
+    }
+    ASSERT_EQ(::write(gate[1], "x", 1), 1);
+    ASSERT_TRUE(wait_until([&] { return sys::read_figures(child.pid())->argv0 == "sleeps"; }));
+    EXPECT_EQ(looks.look(child.pid(), kStart + std::chrono::seconds(3), wall, false)->at("cmdline"),
+              "sleeps");
+    ::close(gate[0]);
+    ::close(gate[1]);
+}
+
+TEST(ProcessLooks, WhatTheCallerKnowsStandsInTheObject) {
+    ProcessLooks looks;
+    std::string text;
+    ASSERT_TRUE(looks.append(text, ::getpid(), kStart, SystemClock().wall(), false, {R"("wid":3)", 2.5}));
+    const Json object = Json::parse(text);
+    EXPECT_EQ(object.at("wid"), 3);
+    EXPECT_EQ(object.at("age"), 2.5);
+    EXPECT_EQ(object.size(), 13U);
+}
+
+TEST(ProcessDetails, ThreadsDescriptorsAndTheShareOfMemory) {
+    const Json details = Json::parse(cat("{", details_of(::getpid()), "}"));
+    EXPECT_GE(details.at("threads"), 1);
+    EXPECT_GE(details.at("fds"), 3);
+    EXPECT_GT(details.at("pss"), 100'000);
+    EXPECT_LE(details.at("pss"), sys::read_figures(::getpid())->rss_bytes + (16U << 20));
+    EXPECT_FALSE(details.contains("absent"));
+    EXPECT_EQ(details_of(0), "");
 }
 
 TEST(ProcessLooks, ANameThatIsNoUtf8DoesNotBreakTheAnswer) {

@@ -359,6 +359,7 @@ class Plugin {
     using EventFn = std::function<void(std::string_view topic, const Json& payload)>;
     using TaskFn = std::function<void()>;
     using ReplyFn = std::function<void(circus_status status, const Json& answer)>;
+    using TextReplyFn = std::function<void(circus_status status, std::string_view answer)>;
     using CommandFn = std::function<Answer(const Json& properties, Deferred later)>;
     using HookFn = std::function<Verdict(const HookCall& call, Deferred later)>;
     using FdFn = std::function<void(std::uint32_t events)>;
@@ -498,6 +499,15 @@ class Plugin {
     // A command as a client sends it. `function` gets CIRCUS_OK or an error, and the client's answer; it may
     // be empty. A reply that is still on its way when the plugin stops is dropped.
     void call(std::string_view name, const Json& properties = Json::object(), ReplyFn function = {}) {
+        if (!function) return call_text(name, properties, {});
+        call_text(name, properties,
+                  [function = std::move(function)](circus_status result, std::string_view json) {
+                      function(result, detail::parse(detail::to_abi(json)));
+                  });
+    }
+    // The same with the answer's text, good for the time of the call of `function`: for who hands it on, or
+    // parses it on a thread of its own and not on circusd's loop.
+    void call_text(std::string_view name, const Json& properties, TextReplyFn function) {
         const std::string text = properties.is_null() ? "{}" : detail::dump(properties);
         if (!function) {
             Host::check(raw()->call(raw(), detail::to_abi(name), detail::to_abi(text), nullptr, nullptr),
@@ -509,7 +519,7 @@ class Plugin {
             auto* const it = static_cast<Reply*>(user);
             Plugin& self = *it->plugin;
             const auto mine = self.replies_.extract(it);
-            guard_task(self.raw(), [&] { mine.mapped()->function(result, detail::parse(json)); });
+            guard_task(self.raw(), [&] { mine.mapped()->function(result, detail::from_abi(json)); });
         };
         Host::check(raw()->call(raw(), detail::to_abi(name), detail::to_abi(text), answered, reply.get()),
                     "call");
@@ -519,7 +529,7 @@ class Plugin {
   private:
     struct Reply {
         Plugin* plugin;
-        ReplyFn function;
+        TextReplyFn function;
     };
 
     // Owns the sinks of its class.
