@@ -205,8 +205,8 @@ multicast_endpoint = "udp://239.1.2.3:999"
 warmup_delay = 0.5
 stop_timeout = 9
 )toml");
-    SocketConfig tcp{"tcp", "::1", 80, Family::Inet6, SocketType::Dgram, 17, 5, "", {}, false, "lo", true,
-                     true,  {},    {}};
+    SocketConfig tcp{"tcp", "::1", 80,   Family::Inet6, SocketType::Dgram,    17,   5,  "",
+                     {},    false, "lo", true,          SteeringKind::Kernel, true, {}, {}};
     SocketConfig unix_socket;
     unix_socket.name = "unix";
     unix_socket.family = Family::Unix;
