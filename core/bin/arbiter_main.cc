@@ -257,6 +257,7 @@ class ArbiterProcess {
             loop_, hello_->instance, std::move(notify_),
             [this](const std::vector<pid_t>& lineage) { arbiter_->on_notified(lineage); },
             [this](int fd) { holds_.hold(*link_, kNotify, {}, UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))); });
+        if (Status resumed = notify_port_->resume(); !resumed) log::error(resumed.error().text);
         supervise::Arbiter::Ports ports{*link_,
                                         streams_port_,
                                         events_port_,

@@ -20,6 +20,12 @@ Result<std::string> NotifyPort::address() {
     return socket_->address();
 }
 
+Status NotifyPort::resume() {
+    if (!inherited_) return Ok{};
+    const auto opened = address();
+    return opened ? Status(Ok{}) : Status(opened.error());
+}
+
 void NotifyPort::take() {
     // What is left after these is for the next turn: anybody may send here.
     constexpr int kAtOnce = 64;

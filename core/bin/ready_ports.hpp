@@ -36,6 +36,8 @@ class NotifyPort final : public supervise::NotifyPort {
           hold_(std::move(hold)) {}
 
     Result<std::string> address() override;
+    // Reads what the arbiter before had held, if it had: who speaks there must not wait for somebody to read.
+    Status resume();
 
   private:
     void take();
