@@ -137,6 +137,8 @@ def step(build, row, workers, few, many, before, after):
             seconds.setdefault(int(each.begin + each.latency - before), []).append(each.latency)
     means = {second: statistics.fmean(values) for second, values in sorted(seconds.items())}
     last = [value for second, value in means.items() if after / 2 <= second < after]
+    if not last:
+        raise Trouble(f"{row.name}: no request ended in the last {after / 2:.0f} s after the step")
     final = statistics.fmean(last)
     settled = after
     for second in range(int(after) - 1, -1, -1):
