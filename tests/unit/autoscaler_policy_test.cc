@@ -183,6 +183,7 @@ TEST(AutoscalerPolicy, RecurringSpikesFindTheFleetReady) {
     EXPECT_GT(run.model.served(), before);
     EXPECT_LE(run.model.wait(0.95), wait);  // the first ones were the worst
     EXPECT_LE(run.turns(), 4);              // it does not shrink between them
+    EXPECT_LE(run.largest(), 40);
 }
 
 TEST(AutoscalerPolicy, ASlowBootIsWaitedForAndNotAnsweredByMoreAndMore) {
@@ -196,6 +197,7 @@ TEST(AutoscalerPolicy, ASlowBootIsWaitedForAndNotAnsweredByMoreAndMore) {
     run.go(120, 100);
     EXPECT_LE(run.largest(), 60);
     EXPECT_EQ(run.turns(), 0);
+    EXPECT_LE(run.settled(0.1) + 59, 150) << "five boot times";
 }
 
 TEST(AutoscalerPolicy, AFlappingFleetIsLeftAlone) {
@@ -207,8 +209,11 @@ TEST(AutoscalerPolicy, AFlappingFleetIsLeftAlone) {
     EXPECT_EQ(run.largest(), before);
     EXPECT_EQ(run.decisions.back().limit, "flapping");
     run.is_flapping = false;
+    run.forget();
     run.go(60, 150);
     EXPECT_GE(run.model.wanted(), 20);
+    EXPECT_LE(run.settled(0.1), 20);
+    EXPECT_EQ(run.turns(), 0);
 }
 
 TEST(AutoscalerPolicy, AReloadIsWaitedFor) {
@@ -217,6 +222,12 @@ TEST(AutoscalerPolicy, AReloadIsWaitedFor) {
     run.go(10, 150);
     EXPECT_EQ(run.largest(), 2);
     EXPECT_EQ(run.decisions.back().limit, "reload");
+    run.is_reloading = false;
+    run.forget();
+    run.go(120, 150);
+    EXPECT_LE(run.settled(0.1), 20);
+    EXPECT_LE(run.largest(), 40);
+    EXPECT_EQ(run.turns(), 0);
 }
 
 TEST(AutoscalerPolicy, LostSignalsNeverShrinkTheFleet) {
@@ -230,9 +241,13 @@ TEST(AutoscalerPolicy, LostSignalsNeverShrinkTheFleet) {
     EXPECT_EQ(run.largest(), before);
     EXPECT_EQ(run.wanted.back(), before);
     EXPECT_EQ(run.decisions.back().limit, "missing signal");
+    EXPECT_EQ(run.turns(), 0);
     run.is_blind = false;
+    run.forget();
     run.go(900, 0);
     EXPECT_EQ(run.wanted.back(), 2);
+    EXPECT_EQ(run.turns(), 0);
+    EXPECT_LE(run.largest(), before);
 }
 
 TEST(AutoscalerPolicy, TheMemoryLimitBoundsGrowth) {
@@ -243,6 +258,8 @@ TEST(AutoscalerPolicy, TheMemoryLimitBoundsGrowth) {
     run.go(120, 150);
     EXPECT_EQ(run.largest(), 10);
     EXPECT_EQ(run.decisions.back().limit, "memory_limit");
+    EXPECT_EQ(run.turns(), 0);
+    EXPECT_LE(run.settled(0.01), 20);
 }
 
 TEST(AutoscalerPolicy, BeyondMaxAndBelowMinItNeverGoes) {
