@@ -5,8 +5,9 @@
 # asks for nothing, where all of them are there.
 #
 # Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
-# installs them. They are left alone: the stack has ports of its own. Prometheus's would listen on all addresses, so
-# its programs, which `test` wants, are only taken out of the package, into CIRCUS_TOOLS (~/.cache/circus-tools).
+# installs them. They are left alone: the stack has ports of its own. Prometheus's and nginx's would listen on all
+# addresses, so their programs, which `test` wants, are only taken out of the packages, into CIRCUS_TOOLS
+# (~/.cache/circus-tools).
 set -eu
 
 list() {
@@ -52,22 +53,32 @@ for group in "$@"; do
     done
 done
 
-# Without them their tests are skipped, and nothing else.
-unpack_prometheus() {
+# unpack PACKAGE PROGRAM...: programs of a package whose service must not start. Without them their tests are skipped,
+# and nothing else.
+unpack() {
+    package=$1
+    shift
     command -v dpkg-query >/dev/null || return 0
-    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return 0; fi
     tools=${CIRCUS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/circus-tools}
-    if [ -x "$tools/usr/bin/prometheus" ] && [ -x "$tools/usr/bin/promtool" ]; then return 0; fi
-    echo "Unpacking: prometheus, into $tools"
+    absent=
+    for program in "$@"; do
+        command -v "${program##*/}" >/dev/null || [ -x "/usr/$program" ] || [ -x "$tools/usr/$program" ] ||
+            absent=yes
+    done
+    [ -n "$absent" ] || return 0
+    echo "Unpacking: $package, into $tools"
     download=$(mktemp -d)
-    if ! { mkdir -p "$tools" && (cd "$download" && apt-get -q download prometheus) &&
-        dpkg-deb -x "$download"/prometheus_*.deb "$tools"; }; then
-        echo "packages.sh: no Prometheus: what is tested with it is skipped" >&2
+    if ! { mkdir -p "$tools" && (cd "$download" && apt-get -q download "$package") &&
+        dpkg-deb -x "$download/$package"_*.deb "$tools"; }; then
+        echo "packages.sh: no $package: what is tested with it is skipped" >&2
     fi
     rm -rf "$download"
 }
 finish() {
-    case " $* " in *" test "*) unpack_prometheus ;; esac
+    case " $* " in *" test "*)
+        unpack prometheus bin/prometheus bin/promtool
+        unpack nginx sbin/nginx ;;
+    esac
     exit 0
 }
 [ -n "$missing" ] || finish "$@"

@@ -1,6 +1,6 @@
-// What the console's own code needs of the rest: circusd, and a place where passwords are checked. The
-// product's is Server; unit tests have their own. On the console's thread; nothing is called back from inside
-// a call.
+// What the console's own code needs of the rest: a circusd, and a place where passwords are checked. The
+// product's are Server's; unit tests have their own. On the console's thread; nothing is called back from
+// inside a call.
 #pragma once
 
 #include <functional>
@@ -24,6 +24,11 @@ class Backend {
     virtual ~Backend() = default;
     // A command as a client sends it. Answered once, or never when the console stops.
     virtual void command(const std::string& name, const circus::Json& properties, Answered answered) = 0;
+};
+
+class Passwords {
+  public:
+    virtual ~Passwords() = default;
     // False: too many wait already, and nothing is answered.
     virtual bool check_password(const PasswordHash& hash, const std::string& password,
                                 std::function<void(bool)> done) = 0;

@@ -22,6 +22,7 @@ constexpr const char* kOptions = R"({
     "read_only": {"type": "boolean", "default": false, "doc": "nobody may change anything here"},
     "allow_add": {"type": "boolean", "default": false, "doc": "watchers may be added, and told what to run"},
     "hosts": {"type": "strings", "default": [], "doc": "further names by which browsers know this console"},
+    "endpoints": {"type": "table", "default": {}, "doc": "further circusds: NAME = \"ENDPOINT\", or { endpoint, pubsub_endpoint, curve }"},
     "interval": {"type": "number", "default": 1.0, "min": 0.1, "max": 3600, "doc": "seconds between two overviews"},
     "session_hours": {"type": "number", "default": 12, "min": 0.01, "max": 8760, "doc": "how long a login lasts"}
 })";
@@ -42,6 +43,7 @@ class Console final : public circus::Plugin {
         events_ = on("*", [this](std::string_view topic, const circus::Json& payload) {
             server_->event(std::string(topic), circus::detail::dump(payload));
         });
+        recall();
         server_->start();
         say_where(settings);
     }
@@ -67,7 +69,31 @@ class Console final : public circus::Plugin {
                 server_->answer(number, refused.status(), "{}");
             }
         };
-        return {ask_soon, [this](circus_level level, const std::string& line) { host().log(level, line); }};
+        const auto keep_soon = [this](circus::Json kept) {
+            try {
+                post([this, kept = std::move(kept)] { keep(kept); });
+            } catch (const circus::Failure&) {
+                // It is being stopped: there is no instance after this one that would take it.
+            }
+        };
+        return {ask_soon, [this](circus_level level, const std::string& line) { host().log(level, line); },
+                keep_soon};
+    }
+
+    // Who is logged in stays so when another arbiter takes over; where that cannot be, he logs in again.
+    void recall() {
+        circus::Json kept;
+        try {
+            if (host().extension<circus_ext_state>(CIRCUS_EXT_STATE))
+                kept = host().kept().value_or(circus::Json());
+            server_->recall(kept);
+        } catch (const std::exception& wrong) {
+            host().warning(std::string("console: what was kept is ignored: ") + wrong.what());
+        }
+    }
+
+    void keep(const circus::Json& kept) {
+        if (host().extension<circus_ext_state>(CIRCUS_EXT_STATE)) host().keep(kept);
     }
 
     void say_where(const Settings& settings) const {

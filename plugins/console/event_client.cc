@@ -26,7 +26,9 @@ class Client final : public EventClient, public std::enable_shared_from_this<Cli
     void accept(Upgrade request);
     void tell() override;
     void show(const std::string& fields) override;
+    void show_endpoints(const std::string& list) override;
     bool wants_overview() const override { return wish_.overview; }
+    Stack& stack() const override { return *wish_.stack; }
     void check(Time now) override;
 
   private:
@@ -42,16 +44,17 @@ class Client final : public EventClient, public std::enable_shared_from_this<Cli
     Visitor visitor_;
     Wish wish_;
     std::uint64_t next_ = 0;  // of the feed
-    std::string sending_, hello_, late_, overview_;
+    std::string sending_, hello_, late_, endpoints_, overview_;
     bool open_ = false, busy_ = false;
 };
 
 Client::Client(Server::Impl& server, tcp::socket socket, Visitor visitor, Wish wish)
     : server_(server), stream_(std::move(socket)), visitor_(std::move(visitor)), wish_(std::move(wish)) {
     server_.opened();
-    next_ = server_.feed().last(wish_.past);
+    next_ = stack().feed.last(wish_.past);
     hello_ = circus::detail::dump(
         {{"type", "hello"}, {"role", role_name(visitor_.role)}, {"user", visitor_.user}, {"seq", next_}});
+    show_endpoints(circus::detail::dump(server_.stacks().list()));
 }
 
 Client::~Client() {
@@ -107,10 +110,15 @@ void Client::show(const std::string& fields) {
     overview_ = "{\"type\":\"overview\",";
     if (!wish_.watcher.empty())
         overview_ += "\"watcher\":" + circus::detail::dump(wish_.watcher) +
-                     ",\"processes\":" + circus::detail::dump(server_.overview().processes(wish_.watcher)) +
+                     ",\"processes\":" + circus::detail::dump(stack().overview.processes(wish_.watcher)) +
                      ",";
     overview_ += fields;
     send();
+}
+
+void Client::show_endpoints(const std::string& list) {
+    endpoints_ = "{\"type\":\"endpoints\",\"endpoints\":" + list + "}";
+    if (open_) send();
 }
 
 void Client::check(Time now) {
@@ -122,9 +130,9 @@ void Client::check(Time now) {
 
 // Empty: there is none.
 std::string Client::next_message() {
-    for (std::string* const waiting : {&hello_, &late_, &overview_})
+    for (std::string* const waiting : {&hello_, &late_, &endpoints_, &overview_})
         if (!waiting->empty()) return std::exchange(*waiting, {});
-    auto batch = server_.feed().read(next_, wish_.topic, kBatch);
+    auto batch = stack().feed.read(next_, wish_.topic, kBatch);
     std::string events = batch.text.empty() ? "" : "{\"type\":\"events\",\"events\":" + batch.text + "}";
     if (batch.lost == 0) return events;
     late_ = std::move(events);

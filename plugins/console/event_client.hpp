@@ -3,6 +3,7 @@
 //     {"type": "hello", "role", "user", "seq"}
 //     {"type": "events", "events": [{"seq", "topic", "payload"}, …]}
 //     {"type": "lost", "count"}                      it read too slowly: so many events are missing here
+//     {"type": "endpoints", "endpoints": […]}  with the first message, and at each change
 //     {"type": "overview", …}                        where asked for, each interval; the newest one only
 //
 // What it may send is {"watcher": NAME or null}: of which one the overview has the processes, too.
@@ -30,9 +31,11 @@ class EventClient {
     EventClient(const EventClient&) = delete;
     EventClient& operator=(const EventClient&) = delete;
 
-    virtual void tell() = 0;                           // there is something new in the feed
-    virtual void show(const std::string& fields) = 0;  // an overview, as JSON without its first brace
+    virtual void tell() = 0;                                   // there is something new in the feed
+    virtual void show(const std::string& fields) = 0;          // an overview, as JSON without its first brace
+    virtual void show_endpoints(const std::string& list) = 0;  // what Stacks::list() says, as JSON
     virtual bool wants_overview() const = 0;
+    virtual Stack& stack() const = 0;  // whose events and overviews it gets
     virtual void check(Time now) = 0;  // ends it if its session has ended
 };
 

@@ -13,8 +13,8 @@ std::string text_in(const Json& body, const char* key) {
 
 }  // namespace
 
-Login::Login(const Settings& settings, Sessions& sessions, Gate& gate, Backend& backend, Note note)
-    : settings_(settings), sessions_(sessions), gate_(gate), backend_(backend), note_(std::move(note)) {}
+Login::Login(const Settings& settings, Sessions& sessions, Gate& gate, Passwords& passwords, Note note)
+    : settings_(settings), sessions_(sessions), gate_(gate), passwords_(passwords), note_(std::move(note)) {}
 
 std::string Login::cookie(const Request& request, const std::string& value, long long seconds) const {
     // Behind a proxy that speaks TLS the browser is to send it by TLS alone.
@@ -54,10 +54,10 @@ void Login::log_in(const Request& request, Time now, const Respond& respond) {
     const bool known = user != settings_.users.end();
     const Role role = known ? user->second.role : Role::None;
     const bool begun =
-        backend_.check_password(known ? user->second.hash : nobody_, text_in(body, "password"),
-                                [this, request, name, role, now, respond](bool right) {
-                                    finish(request, name, right ? role : Role::None, now, respond);
-                                });
+        passwords_.check_password(known ? user->second.hash : nobody_, text_in(body, "password"),
+                                  [this, request, name, role, now, respond](bool right) {
+                                      finish(request, name, right ? role : Role::None, now, respond);
+                                  });
     if (!begun) respond(refusal(503, "too many logins at once"));
 }
 

@@ -15,7 +15,7 @@ class Login {
   public:
     // What is worth a line in the log.
     using Note = std::function<void(const std::string&)>;
-    Login(const Settings& settings, Sessions& sessions, Gate& gate, Backend& backend, Note note);
+    Login(const Settings& settings, Sessions& sessions, Gate& gate, Passwords& passwords, Note note);
 
     // {"user", "password"} or {"token"}.
     void log_in(const Request& request, Time now, const Respond& respond);
@@ -30,7 +30,7 @@ class Login {
     const Settings& settings_;
     Sessions& sessions_;
     Gate& gate_;
-    Backend& backend_;
+    Passwords& passwords_;
     Note note_;
     Throttle throttle_;
     PasswordHash nobody_ = PasswordHash::of_nobody();

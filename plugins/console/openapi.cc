@@ -108,14 +108,7 @@ Json own_operation(const char* summary, bool is_write) {
     return operation;
 }
 
-}  // namespace
-
-Json openapi(const Json& commands) {
-    Json paths = Json::object();
-    for (const ReadRoute& route : read_routes())
-        paths["/api/v1/" + std::string(route.path)]["get"] = read_operation(route);
-    for (const auto& [name, row] : commands.items())
-        if (row.is_object()) paths["/api/v1/commands/" + name]["post"] = command_operation(name, row);
+void add_own(Json& paths) {
     paths["/api/v1/session"]["get"] =
         own_operation("who one is here, and what a write has to bring along", false);
     Json login = own_operation("a session, for {user, password} or {token}", true);
@@ -125,19 +118,49 @@ Json openapi(const Json& commands) {
                                                   {{"user", {{"type", "string"}}},
                                                    {"password", {{"type", "string"}}},
                                                    {"token", {{"type", "string"}}}}}})}};
+    login["responses"]["429"] = reference("responses", "Error");
     paths["/api/v1/login"]["post"] = std::move(login);
     paths["/api/v1/logout"]["post"] = own_operation("ends the session", true);
+    paths["/api/v1/endpoints"]["get"] = own_operation(
+        "the circusds that this console shows; each has all of /api/v1 but what is the console's own at "
+        "/api/v1/endpoints/NAME, and a document of its own there",
+        false);
+    paths["/api/v1/openapi.json"]["get"] = own_operation("this document", false);
+    paths["/healthz"]["get"] = own_operation("200 while the console runs", false);
+    Json readyz = own_operation("200 while circusd answers and no watcher is starting", false);
+    readyz["responses"]["503"] = {{"description", "not yet, or not any more"}};
+    paths["/readyz"]["get"] = std::move(readyz);
+    // Nobody is asked who he is there.
+    for (const char* path : {"/healthz", "/readyz"}) paths[path]["get"]["security"] = Json::array();
+}
+
+Json events_operation() {
     Json events = own_operation("a WebSocket: events as they come, and what the page shows", false);
     events["parameters"] = {parameter("topic", "query", {{"type", "string"}}),
                             parameter("past", "query", {{"type", "integer"}}),
                             parameter("overview", "query", {{"type", "boolean"}}),
                             parameter("watcher", "query", {{"type", "string"}})};
     events["responses"]["101"] = {{"description", "the WebSocket is open"}};
-    paths["/api/v1/events"]["get"] = std::move(events);
-    paths["/healthz"]["get"] = own_operation("200 while the console runs", false);
-    paths["/readyz"]["get"] = own_operation("200 while circusd answers and no watcher is starting", false);
+    events["responses"]["426"] = reference("responses", "Error");
+    return events;
+}
+
+}  // namespace
+
+Json openapi(const Json& commands, const std::string& endpoint) {
+    Json paths = Json::object();
+    const std::string base = endpoint.empty() ? "/api/v1/" : "/api/v1/endpoints/" + endpoint + "/";
+    for (const ReadRoute& route : read_routes())
+        paths[base + std::string(route.path)]["get"] = read_operation(route);
+    for (const auto& [name, row] : commands.items())
+        if (row.is_object()) paths[base + "commands/" + name]["post"] = command_operation(name, row);
+    paths[base + "events"]["get"] = events_operation();
+    if (endpoint.empty()) add_own(paths);
     return {{"openapi", "3.0.3"},
-            {"info", {{"title", "circusd"}, {"version", "1"}, {"description", "Every command of circusd."}}},
+            {"info",
+             {{"title", endpoint.empty() ? "circusd" : "circusd " + endpoint},
+              {"version", "1"},
+              {"description", "Every command of circusd."}}},
             {"paths", std::move(paths)},
             {"components", components()},
             {"security", {{{"token", Json::array()}}, Json::object()}}};

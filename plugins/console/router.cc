@@ -60,11 +60,11 @@ std::optional<std::string> add_query(const ReadRoute& route, const Request& requ
 // Whether the path is the route's; `name` is what stands for {name}.
 bool matches(const ReadRoute& route, const std::vector<std::string>& path, std::string& name) {
     const auto parts = words(route.path, '/');
-    if (path.size() != parts.size() + 2) return false;
+    if (path.size() != parts.size()) return false;
     for (std::size_t at = 0; at < parts.size(); ++at)
         if (parts[at] == "{name}")
-            name = path[at + 2];
-        else if (parts[at] != path[at + 2])
+            name = path[at];
+        else if (parts[at] != path[at])
             return false;
     return true;
 }
@@ -85,6 +85,16 @@ Json query_of(const Request& request) {
     return query;
 }
 
+void command_to(Stack& stack, const std::string& command, const Json& properties, Role role,
+                const Respond& respond) {
+    stack.backend.command(command, properties, [role, respond](const Answer& answer) {
+        if (role == Role::Operate) return respond(response_to(answer));
+        Answer shown = answer;
+        hide_secrets(shown.fields);
+        respond(response_to(shown));
+    });
+}
+
 bool is_api(const std::vector<std::string>& path) {
     return path.size() > 2 && path[0] == "api" && path[1] == "v1";
 }
@@ -101,14 +111,18 @@ Response response_to(const Answer& answer) {
         status = 400;
     else if (answer.status == CIRCUS_E_CONFLICT)
         status = 409;
+    else if (answer.status == CIRCUS_DENY)
+        status = 403;
     else if (answer.status == CIRCUS_E_TIMEOUT)
         status = 504;
+    else if (answer.status == CIRCUS_E_AGAIN)
+        status = 503;
     if (reason.empty()) return refusal(status, circus::status_text(answer.status));
     return json_response(status, answer.fields);
 }
 
-Router::Router(const Settings& settings, Gate& gate, Login& login, Backend& backend, Overview& overview)
-    : settings_(settings), gate_(gate), login_(login), backend_(backend), overview_(overview) {}
+Router::Router(const Settings& settings, Gate& gate, Login& login, Stacks& stacks)
+    : settings_(settings), gate_(gate), login_(login), stacks_(stacks) {}
 
 void Router::handle(const Request& request, Time now, const Respond& respond) {
     if (auto refused = gate_.refuse(request)) return respond(std::move(*refused));
@@ -142,7 +156,7 @@ void Router::forward(const std::string& name, const Request& request, Time now, 
                      {"path", "/" + name},
                      {"query", query_of(request)},
                      {"accept", request.header("accept")}};
-    backend_.command(name + ".http", asked, [request, respond](const Answer& answer) {
+    stacks_.own().backend.command(name + ".http", asked, [request, respond](const Answer& answer) {
         if (!answer.ok() && response_to(answer).status != 404) return respond(response_to(answer));
         if (!answer.fields.contains("body")) return respond(unknown(request));
         respond({answer.fields.value("code", 200),
@@ -153,7 +167,7 @@ void Router::forward(const std::string& name, const Request& request, Time now, 
 }
 
 void Router::ready(const Respond& respond) {
-    backend_.command("status", Json::object(), [respond](const Answer& answer) {
+    stacks_.own().backend.command("status", Json::object(), [respond](const Answer& answer) {
         if (!answer.ok()) return respond(json_response(503, {{"status", "unavailable"}}));
         for (const auto& state : answer.fields.value("statuses", Json::object()))
             if (state == "starting") return respond(json_response(503, {{"status", "starting"}}));
@@ -161,94 +175,140 @@ void Router::ready(const Respond& respond) {
     });
 }
 
-void Router::api(const Path& path, const Request& request, const Visitor& visitor, Time now,
-                 const Respond& respond) {
-    const bool is_session = path.size() == 3 && path[2] == "session";
-    const bool is_login = path.size() == 3 && path[2] == "login";
-    if (visitor.role == Role::None && !is_session && !is_login)
-        return respond(refusal(401, "log in, or send Authorization: Bearer TOKEN"));
-    if (is_session) return respond(request.reads() ? login_.session(visitor) : not_allowed("GET"));
-    if (request.method == "POST") return write(path, request, visitor, now, respond);
-    if (!request.reads()) return respond(not_allowed("GET, POST"));
-    if (is_login || (path.size() == 3 && path[2] == "logout") || (path.size() == 4 && path[2] == "commands"))
-        return respond(not_allowed("POST"));
-    if (path.size() == 3 && path[2] == "events") return respond(refusal(426, "this is a WebSocket"));
-    if (path.size() == 3 && path[2] == "openapi.json")
-        return backend_.command("commands", Json::object(), [respond](const Answer& answer) {
-            respond(answer.ok() ? json_response(200, openapi(answer.fields.at("commands")))
-                                : response_to(answer));
-        });
-    if (!read(path, request, visitor, now, respond)) respond(unknown(request));
+Stack* Router::find_stack(Path& path) {
+    path.erase(path.begin(), path.begin() + 2);  // api, v1
+    if (path.size() < 2 || path[0] != "endpoints") return &stacks_.own();
+    Stack* const stack = stacks_.find(path[1]);
+    path.erase(path.begin(), path.begin() + 2);
+    return stack;
 }
 
-bool Router::read(const Path& path, const Request& request, const Visitor& visitor, Time now,
-                  const Respond& respond) {
+void Router::api(const Path& path, const Request& request, const Visitor& visitor, Time now,
+                 const Respond& respond) {
+    const std::string word = path.size() == 3 ? path[2] : std::string();
+    if (visitor.role == Role::None && word != "session" && word != "login")
+        return respond(refusal(401, "log in, or send Authorization: Bearer TOKEN"));
+    Path rest = path;
+    Stack* const stack = find_stack(rest);
+    if (!stack || rest.empty()) return respond(unknown(request));
+    const Asked asked{std::move(rest), *stack, request, visitor, now, respond};
+    if (own(asked)) return;
+    if (request.method == "POST") return write(asked);
+    if (!request.reads()) return respond(not_allowed("GET, POST"));
+    get(asked);
+}
+
+bool Router::own(const Asked& asked) {
+    if (&asked.stack != &stacks_.own() || asked.path.size() != 1) return false;
+    const std::string& word = asked.path.front();
+    const bool reads = asked.request.reads();
+    if (word == "session" || word == "endpoints") {
+        if (!reads)
+            asked.respond(not_allowed("GET"));
+        else if (word == "session")
+            asked.respond(login_.session(asked.visitor));
+        else
+            asked.respond(json_response(200, {{"status", "ok"}, {"endpoints", stacks_.list()}}));
+        return true;
+    }
+    if (word != "login" && word != "logout") return false;
+    if (asked.request.method != "POST")
+        asked.respond(not_allowed("POST"));
+    else if (auto refused = gate_.refuse_write(asked.request, asked.visitor))
+        asked.respond(std::move(*refused));
+    else if (word == "login")
+        login_.log_in(asked.request, asked.now, asked.respond);
+    else
+        asked.respond(login_.log_out(asked.visitor));
+    return true;
+}
+
+void Router::get(const Asked& asked) {
+    const Path& path = asked.path;
+    if (path.size() == 2 && path[0] == "commands") return asked.respond(not_allowed("POST"));
+    if (path.size() == 1 && path[0] == "events") return asked.respond(refusal(426, "this is a WebSocket"));
+    if (path.size() != 1 || path[0] != "openapi.json") {
+        if (!read(asked)) asked.respond(unknown(asked.request));
+        return;
+    }
+    asked.stack.backend.command(
+        "commands", Json::object(),
+        [respond = asked.respond, endpoint = asked.stack.name](const Answer& answer) {
+            if (!answer.ok() || !answer.fields.contains("commands")) return respond(response_to(answer));
+            respond(json_response(200, openapi(answer.fields.at("commands"), endpoint)));
+        });
+}
+
+bool Router::read(const Asked& asked) {
     for (const ReadRoute& route : read_routes()) {
         std::string name;
-        if (!matches(route, path, name)) continue;
+        if (!matches(route, asked.path, name)) continue;
         if (route.command.empty()) {
             const bool only_watchers = route.path == "watchers";
-            overview_.ask(now, [respond, only_watchers](const Answer& answer) {
-                if (!answer.ok() || !only_watchers) return respond(response_to(answer));
-                respond(json_response(200, {{"status", "ok"},
-                                            {"time", answer.fields.at("time")},
-                                            {"watchers", answer.fields.at("watchers")}}));
-            });
+            asked.stack.overview.ask(
+                asked.now, [respond = asked.respond, only_watchers](const Answer& answer) {
+                    if (!answer.ok() || !only_watchers) return respond(response_to(answer));
+                    respond(json_response(200, {{"status", "ok"},
+                                                {"time", answer.fields.at("time")},
+                                                {"watchers", answer.fields.at("watchers")}}));
+                });
             return true;
         }
         Json properties = route.always.empty() ? Json::object() : Json::parse(route.always);
-        if (!name.empty()) properties["name"] = name;
-        if (const auto wrong = add_query(route, request, properties))
-            respond(refusal(400, *wrong));
+        if (!name.empty()) properties[std::string(route.names)] = name;
+        if (const auto wrong = add_query(route, asked.request, properties))
+            asked.respond(refusal(400, *wrong));
         else
-            send(std::string(route.command), properties, visitor.role, respond);
+            send(asked, std::string(route.command), properties);
         return true;
     }
     return false;
 }
 
-void Router::write(const Path& path, const Request& request, const Visitor& visitor, Time now,
-                   const Respond& respond) {
-    if (auto refused = gate_.refuse_write(request, visitor)) return respond(std::move(*refused));
-    if (path.size() == 3 && path[2] == "login") return login_.log_in(request, now, respond);
-    if (path.size() == 3 && path[2] == "logout") return respond(login_.log_out(visitor));
-    if (path.size() != 4 || path[2] != "commands" || path[3].empty()) return respond(unknown(request));
-    const Json body = request.body.empty() ? Json::object() : Json::parse(request.body, nullptr, false);
+void Router::write(const Asked& asked) {
+    if (auto refused = gate_.refuse_write(asked.request, asked.visitor))
+        return asked.respond(std::move(*refused));
+    const Path& path = asked.path;
+    if (path.size() != 2 || path[0] != "commands" || path[1].empty())
+        return asked.respond(unknown(asked.request));
+    const std::string& text = asked.request.body;
+    const Json body = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
     if (!body.is_object())
-        return respond(refusal(400, "the body must be a JSON object, the command's properties"));
-    run(to_lower(path[3]), body, visitor, respond);
+        return asked.respond(refusal(400, "the body must be a JSON object, the command's properties"));
+    run(asked, to_lower(path[1]), body);
 }
 
-void Router::run(const std::string& command, const Json& properties, const Visitor& visitor,
-                 const Respond& respond) {
-    const auto decide = [this, command, properties, role = visitor.role, respond](const Json& commands) {
-        if (const auto why = refusal_of(role, settings_.allow_add, command, properties, commands))
-            return respond(refusal(403, *why));
-        send(command, properties, role, respond);
+void Router::run(const Asked& asked, const std::string& command, const Json& properties) {
+    const auto refuse = [this, command, properties, role = asked.visitor.role](const Json& commands) {
+        return refusal_of(role, settings_.allow_add, command, properties, commands);
     };
-    if (visitor.role == Role::Operate) return decide(Json::object());
+    if (asked.visitor.role == Role::Operate) {
+        if (const auto why = refuse(Json::object())) return asked.respond(refusal(403, *why));
+        return send(asked, command, properties);
+    }
     // Only who may not change anything depends on what circusd says of its commands.
-    backend_.command("commands", Json::object(), [decide, respond](const Answer& answer) {
-        if (!answer.ok()) return respond(response_to(answer));
-        decide(answer.fields.at("commands"));
-    });
+    asked.stack.backend.command(
+        "commands", Json::object(),
+        [refuse, command, properties, &stack = asked.stack, respond = asked.respond](const Answer& answer) {
+            if (!answer.ok()) return respond(response_to(answer));
+            if (const auto why = refuse(answer.fields.value("commands", Json::object())))
+                return respond(refusal(403, *why));
+            command_to(stack, command, properties, Role::Read, respond);
+        });
 }
 
-void Router::send(const std::string& command, const Json& properties, Role role, const Respond& respond) {
-    backend_.command(command, properties, [role, respond](const Answer& answer) {
-        if (role == Role::Operate) return respond(response_to(answer));
-        Answer shown = answer;
-        hide_secrets(shown.fields);
-        respond(response_to(shown));
-    });
+void Router::send(const Asked& asked, const std::string& command, const Json& properties) {
+    command_to(asked.stack, command, properties, asked.visitor.role, asked.respond);
 }
 
 std::optional<Response> Router::open_events(const Request& request, Time now, Visitor& visitor, Wish& wish) {
     if (auto refused = gate_.refuse(request)) return refused;
-    const auto path = request.path();
-    if (!path || !is_api(*path) || path->size() != 3 || (*path)[2] != "events") return unknown(request);
+    auto path = request.path();
+    if (!path || !is_api(*path)) return unknown(request);
     if (auto refused = gate_.recognise(request, now, visitor)) return refused;
     if (visitor.role == Role::None) return refusal(401, "log in, or send Authorization: Bearer TOKEN");
+    wish.stack = find_stack(*path);
+    if (!wish.stack || path->size() != 1 || path->front() != "events") return unknown(request);
     for (const auto& [name, value] : request.query()) {
         if (name == "topic") wish.topic = value;
         if (name == "overview") wish.overview = flag(value);

@@ -8,22 +8,23 @@
 #include "gate.hpp"
 #include "http.hpp"
 #include "login.hpp"
-#include "overview.hpp"
 #include "routes.hpp"
+#include "stacks.hpp"
 
 namespace console {
 
 // What a WebSocket at /api/v1/events asked for.
 struct Wish {
-    std::string topic;      // a glob; empty: all
-    std::size_t past = 0;   // so many events of before
-    bool overview = false;  // what the page shows, each interval
-    std::string watcher;    // of this one the processes, too
+    std::string topic;       // a glob; empty: all
+    std::size_t past = 0;    // so many events of before
+    bool overview = false;   // what the page shows, each interval
+    std::string watcher;     // of this one the processes, too
+    Stack* stack = nullptr;  // whose
 };
 
 class Router {
   public:
-    Router(const Settings& settings, Gate& gate, Login& login, Backend& backend, Overview& overview);
+    Router(const Settings& settings, Gate& gate, Login& login, Stacks& stacks);
 
     // Answered once, now or later; or never, when the console stops.
     void handle(const Request& request, Time now, const Respond& respond);
@@ -32,23 +33,33 @@ class Router {
 
   private:
     using Path = std::vector<std::string>;
+    // Below /api/v1, or /api/v1/endpoints/NAME, whose circusd it is then about.
+    struct Asked {
+        Path path;  // what comes after that
+        Stack& stack;
+        const Request& request;
+        const Visitor& visitor;
+        Time now;
+        const Respond& respond;
+    };
     void api(const Path& path, const Request& request, const Visitor& visitor, Time now,
              const Respond& respond);
-    bool read(const Path& path, const Request& request, const Visitor& visitor, Time now,
-              const Respond& respond);
-    void write(const Path& path, const Request& request, const Visitor& visitor, Time now,
-               const Respond& respond);
-    void run(const std::string& command, const Json& properties, const Visitor& visitor,
-             const Respond& respond);
-    void send(const std::string& command, const Json& properties, Role role, const Respond& respond);
+    // What is the console's own, whatever circusds it shows; false: it is something else.
+    bool own(const Asked& asked);
+    void get(const Asked& asked);
+    bool read(const Asked& asked);
+    void write(const Asked& asked);
+    void run(const Asked& asked, const std::string& command, const Json& properties);
+    static void send(const Asked& asked, const std::string& command, const Json& properties);
     void ready(const Respond& respond);
     void forward(const std::string& name, const Request& request, Time now, const Respond& respond);
+    // Whose circusd it is about, and the path without that. Null: there is no such one.
+    Stack* find_stack(Path& path);
 
     const Settings& settings_;
     Gate& gate_;
     Login& login_;
-    Backend& backend_;
-    Overview& overview_;
+    Stacks& stacks_;
 };
 
 // How an answer of circusd looks in HTTP.

@@ -14,7 +14,8 @@ struct ReadRoute {
     // What may stand in the query and becomes a property: names, separated by blanks; "#" a number, "?" a
     // flag.
     std::string_view query = {};
-    std::string_view always = {};  // properties that are always sent, JSON
+    std::string_view always = {};     // properties that are always sent, JSON
+    std::string_view names = "name";  // the property that {name} is
 };
 
 std::span<const ReadRoute> read_routes();

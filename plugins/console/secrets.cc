@@ -65,6 +65,7 @@ bool same_text(std::string_view a, std::string_view b) {
 
 std::optional<PasswordHash> PasswordHash::parse(std::string_view text) {
     constexpr std::string_view kStart = "$scrypt$";
+    const std::string written(text);
     if (!text.starts_with(kStart)) return std::nullopt;
     text.remove_prefix(kStart.size());
     const std::uint64_t ln = take_number(text, "ln=", ',');
@@ -83,6 +84,7 @@ std::optional<PasswordHash> PasswordHash::parse(std::string_view text) {
     if (128 * hash.n_ * hash.r_ > kMostMemory) return std::nullopt;
     hash.salt_ = *salt;
     hash.hash_ = *key;
+    hash.text_ = written;
     return hash;
 }
 

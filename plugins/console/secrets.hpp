@@ -22,12 +22,14 @@ class PasswordHash {
     // For a name that there is not: checking it takes as long as checking a real one.
     static PasswordHash of_nobody();
 
+    // As it was written; empty for nobody's.
+    const std::string& text() const { return text_; }
     // Takes tenths of a second, on purpose. Any thread.
     bool is_of(std::string_view password) const;
 
   private:
     std::uint64_t n_ = 0, r_ = 0, p_ = 0;
-    std::string salt_, hash_;
+    std::string salt_, hash_, text_;
 };
 
 }  // namespace console

@@ -1,7 +1,7 @@
 #include "server.hpp"
 
+#include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -11,6 +11,7 @@
 #include "event_client.hpp"
 #include "http_connection.hpp"
 #include "server_impl.hpp"
+#include "signals.hpp"
 
 namespace console {
 
@@ -18,39 +19,40 @@ namespace {
 
 constexpr int kMostConnections = 256;
 constexpr int kMostPasswords = 8;
-constexpr int kMostEvents = 10000;  // on their way from the loop
-constexpr std::size_t kKeptEvents = 1000;
+constexpr int kMostEvents = 10000;                       // on their way from the loop
 constexpr auto kPause = std::chrono::milliseconds(100);  // when there are no descriptors left
-
-// Threads begin with their maker's mask: signals are the loop's.
-class AllBlocked {
-  public:
-    AllBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~AllBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    AllBlocked(const AllBlocked&) = delete;
-    AllBlocked& operator=(const AllBlocked&) = delete;
-
-  private:
-    sigset_t before_{};
-};
 
 }  // namespace
 
 Server::Impl::Impl(Settings settings, Calls calls)
     : settings_(std::move(settings)),
       calls_(std::move(calls)),
-      sessions_(settings_.session_time),
+      sessions_(settings_.session_time, calls_.keep),
       gate_(settings_, sessions_),
       login_(settings_, sessions_, gate_, *this,
              [this](const std::string& line) { calls_.log(CIRCUS_WARNING, line); }),
-      overview_(*this),
-      router_(settings_, gate_, login_, *this, overview_),
-      feed_(kKeptEvents) {
+      stacks_(*this),
+      router_(settings_, gate_, login_, stacks_) {
+    make_links();
     bind();
+}
+
+void Server::Impl::make_links() {
+    if (settings_.endpoints.empty()) return;
+    for (std::size_t at = 0; at < settings_.endpoints.size(); ++at) {
+        const EndpointSettings& each = settings_.endpoints[at];
+        stacks_.add(each.name, each.control, remotes_.emplace_back(*this, at));
+    }
+    links_.emplace(settings_.endpoints,
+                   Links::Heard{[this](std::uint64_t number, circus_status status, std::string json) {
+                                    answer(number, status, std::move(json));
+                                },
+                                [this](std::size_t link, std::string topic, std::string payload) {
+                                    event_of(stack_of(link), std::move(topic), std::move(payload));
+                                },
+                                [this](std::size_t link, std::string problem) {
+                                    link_changed(link, std::move(problem));
+                                }});
 }
 
 Server::Impl::~Impl() {
@@ -87,9 +89,14 @@ std::string Server::Impl::url() const {
     return "http://" + host + ":" + std::to_string(port) + "/";
 }
 
+void Server::Impl::recall(const Json& kept) {
+    sessions_.recall(kept, settings_.who_may(), std::chrono::steady_clock::now());
+}
+
 void Server::Impl::start() {
     const AllBlocked guard;
     passwords_.emplace(1);
+    if (links_) links_->start();
     accept();
     thread_ = std::thread([this] {
         try {
@@ -101,6 +108,7 @@ void Server::Impl::start() {
 }
 
 void Server::Impl::stop() {
+    if (links_) links_->stop();
     context_.stop();
     if (thread_.joinable()) thread_.join();
     boost::system::error_code ignored;
@@ -145,6 +153,12 @@ void Server::Impl::command(const std::string& name, const Json& properties, Answ
     calls_.ask(number, name, circus::detail::dump(properties));
 }
 
+void Server::Impl::Remote::command(const std::string& name, const Json& properties, Answered answered) {
+    const std::uint64_t number = ++server_.last_number_;
+    server_.waiting_.emplace(number, std::move(answered));
+    server_.links_->ask(link_, number, name, circus::detail::dump(properties));
+}
+
 void Server::Impl::answer(std::uint64_t number, circus_status status, std::string json) {
     asio::post(context_, [this, number, status, json = std::move(json)] { settle(number, status, json); });
 }
@@ -173,15 +187,40 @@ bool Server::Impl::check_password(const PasswordHash& hash, const std::string& p
 }
 
 void Server::Impl::event(std::string topic, std::string payload) {
+    event_of(stacks_.own(), std::move(topic), std::move(payload));
+}
+
+void Server::Impl::event_of(Stack& stack, std::string topic, std::string payload) {
     if (events_waiting_ >= kMostEvents) return;
     ++events_waiting_;
-    asio::post(context_, [this, topic = std::move(topic), payload = std::move(payload)]() mutable {
+    asio::post(context_, [this, &stack, topic = std::move(topic), payload = std::move(payload)]() mutable {
         --events_waiting_;
         const Json parsed = Json::parse(payload, nullptr, false);
-        overview_.heard(topic, parsed.is_object() ? parsed : Json::object());
-        feed_.add(std::move(topic), payload);
-        for (EventClient* const client : clients_) client->tell();
+        if (parsed.is_discarded()) return;  // of a stranger at an endpoint: nothing that could be passed on
+        stack.overview.heard(topic, parsed.is_object() ? parsed : Json::object());
+        stack.feed.add(std::move(topic), payload);
+        for (EventClient* const client : clients_)
+            if (&client->stack() == &stack) client->tell();
     });
+}
+
+void Server::Impl::link_changed(std::size_t link, std::string problem) {
+    asio::post(context_, [this, link, problem = std::move(problem)] {
+        Stack& stack = stack_of(link);
+        set_problem(stack, problem);
+        // It may be the end of a pause: whoever watches need not wait for the next interval.
+        if (problem.empty()) look_at(stack, std::chrono::steady_clock::now());
+    });
+}
+
+void Server::Impl::set_problem(Stack& stack, const std::string& problem) {
+    if (stack.problem == problem) return;
+    stack.problem = problem;
+    if (!stack.name.empty())
+        calls_.log(problem.empty() ? CIRCUS_INFO : CIRCUS_WARNING,
+                   "console: endpoint " + stack.name + ": " + (problem.empty() ? "connected" : problem));
+    const std::string list = circus::detail::dump(stacks_.list());
+    for (EventClient* const client : clients_) client->show_endpoints(list);
 }
 
 void Server::Impl::join(EventClient* client) {
@@ -201,23 +240,33 @@ void Server::Impl::tick() {
 void Server::Impl::look() {
     const auto now = std::chrono::steady_clock::now();
     for (EventClient* const client : clients_) client->check(now);
-    bool wanted = false;
-    for (const EventClient* const client : clients_) wanted = wanted || client->wants_overview();
-    if (looking_ || !wanted) return;
-    looking_ = true;
-    overview_.ask(now, [this](const Answer& answer) {
-        looking_ = false;
+    for (Stack& stack : stacks_.all()) look_at(stack, now);
+}
+
+void Server::Impl::look_at(Stack& stack, Time now) {
+    const auto watches = [&stack](const EventClient* client) {
+        return &client->stack() == &stack && client->wants_overview();
+    };
+    if (stack.is_looking || std::none_of(clients_.begin(), clients_.end(), watches)) return;
+    stack.is_looking = true;
+    stack.overview.ask(now, [this, &stack, watches](const Answer& answer) {
+        stack.is_looking = false;
+        set_problem(stack, answer.ok() ? std::string() : answer.fields.value("reason", "no answer"));
         if (!answer.ok()) return;
         Json shown = answer.fields;
         shown.erase("status");
         const std::string fields = circus::detail::dump(shown).substr(1);
-        for (EventClient* const client : clients_) client->show(fields);
+        for (EventClient* const client : clients_)
+            if (watches(client)) client->show(fields);
     });
 }
 
 Server::Server(Settings settings, Calls calls)
     : impl_(std::make_unique<Impl>(std::move(settings), std::move(calls))) {}
 Server::~Server() = default;
+void Server::recall(const circus::Json& kept) {
+    impl_->recall(kept);
+}
 void Server::start() {
     impl_->start();
 }

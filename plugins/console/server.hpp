@@ -23,6 +23,8 @@ class Server {
         // A command of circusd; its answer comes back by answer() with this number.
         std::function<void(std::uint64_t number, std::string command, std::string properties)> ask;
         std::function<void(circus_level, const std::string&)> log;
+        // What recall() of the server after this one takes.
+        std::function<void(circus::Json)> keep;
     };
 
     // Binds and listens; throws circus::Failure with the address and the reason.
@@ -31,6 +33,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
+    // Before start(): what the server before this one, which was lost, had kept.
+    void recall(const circus::Json& kept);
     void start();
     // Ends all connections and joins the threads. A password that is being checked is waited for, tenths of a
     // second.

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,13 +16,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include "feed.hpp"
 #include "gate.hpp"
+#include "links.hpp"
 #include "login.hpp"
-#include "overview.hpp"
 #include "router.hpp"
 #include "server.hpp"
 #include "sessions.hpp"
+#include "stacks.hpp"
 
 namespace console {
 
@@ -30,26 +31,26 @@ using tcp = asio::ip::tcp;
 
 class EventClient;
 
-class Server::Impl final : public Backend {
+class Server::Impl final : public Backend, public Passwords {
   public:
     Impl(Settings settings, Calls calls);
     ~Impl() override;
 
+    void recall(const Json& kept);
     void start();
     void stop();
     std::string url() const;
     void answer(std::uint64_t number, circus_status status, std::string json);
     void event(std::string topic, std::string payload);
 
-    // Backend, for the router.
+    // For the router.
     void command(const std::string& name, const Json& properties, Answered answered) override;
     bool check_password(const PasswordHash& hash, const std::string& password,
                         std::function<void(bool)> done) override;
 
     // For connections, on this thread.
     Router& router() { return router_; }
-    Overview& overview() { return overview_; }
-    const Feed& feed() const { return feed_; }
+    Stacks& stacks() { return stacks_; }
     Sessions& sessions() { return sessions_; }
     asio::io_context& context() { return context_; }
     void log(circus_level level, const std::string& line) const { calls_.log(level, line); }
@@ -57,10 +58,28 @@ class Server::Impl final : public Backend {
     void closed() { --connections_; }
     void join(EventClient* client);
     void leave(EventClient* client) { clients_.erase(client); }
-    // The interval's tick, if somebody waits for one and none is under way.
+    // The interval's tick: an overview of each circusd that somebody watches, unless one is under way.
     void look();
 
   private:
+    // One of `endpoints`, as its stack's backend.
+    class Remote final : public Backend {
+      public:
+        Remote(Impl& server, std::size_t link) : server_(server), link_(link) {}
+        void command(const std::string& name, const Json& properties, Answered answered) override;
+
+      private:
+        Impl& server_;
+        std::size_t link_;
+    };
+    void make_links();
+    Stack& stack_of(std::size_t link) { return stacks_.at(link + 1); }
+    // From the thread of the links.
+    void link_changed(std::size_t link, std::string problem);
+    // From any thread.
+    void event_of(Stack& stack, std::string topic, std::string payload);
+    void look_at(Stack& stack, Time now);
+    void set_problem(Stack& stack, const std::string& problem);
     void bind();
     void accept();
     void begin(int fd);
@@ -80,14 +99,14 @@ class Server::Impl final : public Backend {
     std::atomic<int> passwords_waiting_{0};
     std::atomic<int> events_waiting_{0};
     std::thread thread_;
-    bool looking_ = false;
 
     Sessions sessions_;
     Gate gate_;
     Login login_;
-    Overview overview_;
+    std::deque<Remote> remotes_;
+    Stacks stacks_;
     Router router_;
-    Feed feed_;
+    std::optional<Links> links_;  // none: there are no endpoints
     std::uint64_t last_number_ = 0;
     std::map<std::uint64_t, Answered> waiting_;  // the first to go: its closures hold connections
 };

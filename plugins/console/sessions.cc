@@ -1,6 +1,7 @@
 #include "sessions.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "secrets.hpp"
 
@@ -18,6 +19,7 @@ std::string Sessions::open(const std::string& user, Role role, Time now) {
                              [](const auto& a, const auto& b) { return a.second.ends < b.second.ends; }));
     std::string id = random_word();
     sessions_[id] = {user, role, random_word(), now + lifetime_};
+    tell();
     return id;
 }
 
@@ -27,7 +29,32 @@ const Session* Sessions::find(std::string_view id, Time now) {
 }
 
 void Sessions::close(std::string_view id) {
-    if (const auto at = sessions_.find(id); at != sessions_.end()) sessions_.erase(at);
+    if (const auto at = sessions_.find(id); at != sessions_.end()) {
+        sessions_.erase(at);
+        tell();
+    }
+}
+
+// The clock of Time is the machine's: it goes on in another process.
+void Sessions::tell() const {
+    if (!changed_) return;
+    circus::Json kept{{"of", of_}, {"sessions", circus::Json::array()}};
+    for (const auto& [id, each] : sessions_)
+        kept["sessions"].push_back({id, each.user, each.role == Role::Operate, each.csrf,
+                                    each.ends.time_since_epoch() / std::chrono::milliseconds(1)});
+    changed_(kept);
+}
+
+void Sessions::recall(const circus::Json& kept, const std::string& of, Time now) {
+    of_ = of;
+    if (!kept.is_object() || kept.value("of", std::string()) != of || !kept.contains("sessions")) return;
+    for (const circus::Json& each : kept["sessions"]) {
+        const Time ends{std::chrono::milliseconds(each.at(4).get<std::int64_t>())};
+        if (ends > now && ends <= now + lifetime_)
+            sessions_[each.at(0).get<std::string>()] = {each.at(1).get<std::string>(),
+                                                        each.at(2).get<bool>() ? Role::Operate : Role::Read,
+                                                        each.at(3).get<std::string>(), ends};
+    }
 }
 
 }  // namespace console

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <charconv>
+#include <functional>
 #include <netinet/in.h>
 #include <string_view>
 
@@ -99,6 +100,7 @@ Settings Settings::parse(const circus::Json& config) {
     settings.read_only = config.at("read_only").get<bool>();
     settings.allow_add = config.at("allow_add").get<bool>();
     for (const auto& host : config.at("hosts")) settings.hosts.push_back(to_lower(host.get<std::string>()));
+    settings.endpoints = read_endpoints(config.at("endpoints"));
     settings.interval =
         std::chrono::milliseconds(static_cast<long long>(config.at("interval").get<double>() * 1000));
     settings.session_time =
@@ -108,6 +110,13 @@ Settings Settings::parse(const circus::Json& config) {
                                   " can be reached from other machines: that needs a token or users; or "
                                   "write 127.0.0.1");
     return settings;
+}
+
+std::string Settings::who_may() const {
+    std::string all = token + '\n' + read_token;
+    for (const auto& [name, user] : users)
+        all += '\n' + name + '\n' + user.hash.text() + role_name(user.role);
+    return std::to_string(std::hash<std::string>()(all));
 }
 
 }  // namespace console

@@ -7,8 +7,10 @@ import json
 import os
 import socket
 import struct
+import subprocess
 
-from harness import ContractCase, free_port, main, wait_until
+import command_table
+from harness import CIRCUSCTL, ContractCase, free_port, main, quoted, wait_until
 
 SLEEPER = '"/bin/sleep 1000"'
 TOKEN = "a-token-to-operate"
@@ -57,9 +59,10 @@ class Web:
 class WebSocket:
     """A client of /api/v1/events; messages are read without waiting."""
 
-    def __init__(self, port, query="", **headers):
+    def __init__(self, port, query="", endpoint="", **headers):
+        where = f"endpoints/{endpoint}/events" if endpoint else "events"
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        lines = [f"GET /api/v1/events{query} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket",
+        lines = [f"GET /api/v1/{where}{query} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket",
                  "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -134,8 +137,8 @@ class ConsoleCase(ContractCase):
         line = wait_until(said, what=lambda: f"where the console is\n{daemon.log_tail()}")
         return int(line.rstrip("/").rpartition(":")[2])
 
-    def events(self, port, query="", **headers):
-        client = WebSocket(port, query, **headers)
+    def events(self, port, query="", endpoint="", **headers):
+        client = WebSocket(port, query, endpoint, **headers)
         self.addCleanup(client.close)
         return client
 
@@ -193,8 +196,36 @@ port = 0
         self.assertEqual((status, document["openapi"]), (200, "3.0.3"))
         commands = daemon.client.ok("commands")["commands"]
         self.assertLessEqual({"/api/v1/commands/" + name for name in commands}, set(document["paths"]))
-        incr = document["paths"]["/api/v1/commands/incr"]["post"]["requestBody"]
-        self.assertEqual(incr["content"]["application/json"]["schema"]["required"], ["name"])
+        for path in ("/healthz", "/readyz", "/api/v1/events", "/api/v1/session", "/api/v1/login", "/api/v1/endpoints"):
+            self.assertIn(path, document["paths"])
+        # The table that the documentation is made of: every command, with what it takes and needs. What is never
+        # sent has no properties.
+        for name, properties in command_table.commands().items():
+            body = document["paths"]["/api/v1/commands/" + name]["post"]["requestBody"]
+            schema = body["content"]["application/json"]["schema"]
+            self.assertLessEqual({each.name for each in properties}, set(schema["properties"]) | {"waiting"}, name)
+            self.assertEqual(sorted(schema.get("required", [])),
+                             sorted(each.name for each in properties if each.required), name)
+
+    def test_EveryReadOfTheDocumentAnswers(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\n', config="""
+[watcher.web]
+cmd = "/bin/sleep 1000"
+stdout_stream.class = "QueueStream"
+autoscale = { min = 1 }
+
+[plugin.autoscaler]
+use = "autoscaler"
+""")
+        daemon.wait_active("web", 1)
+        web = Web(port, Authorization=f"Bearer {TOKEN}")
+        # Decided about for the first time within its first second or so.
+        wait_until(lambda: web.get("/api/v1/watchers/web/autoscale")[1].get("decisions"), what=daemon.log_tail)
+        for path, item in web.get("/api/v1/openapi.json")[1]["paths"].items():
+            if "get" in item and not path.endswith("/events"):
+                status, answer = web.get(path.replace("{name}", "web"))
+                self.assertIn(status, (200, 503) if path == "/readyz" else (200,), (path, answer))
+        self.assertIn("autoscaler.workers", web.get("/api/v1/watchers/web/gauges")[1]["gauges"])
 
     def test_WhoeverOnlyReadsChangesNothing(self):
         daemon, port = self.run_console(f'token = "{TOKEN}"\nread_token = "{READ_TOKEN}"\n')
@@ -226,6 +257,35 @@ port = 0
         self.assertEqual(web.ask("POST", "/api/v1/logout", {})[0], 200)
         self.assertEqual(web.get("/api/v1/watchers")[0], 401)
         wait_until(lambda: client.received() is not None and client.ended, what="the end of the session's WebSocket")
+
+    def test_WhoIsLoggedInStaysSoWhenAnotherArbiterTakesOver(self):
+        port = free_port()
+        daemon = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n" + self.section(
+            f'users.ann = "{scrypt_hash("correct horse")}"\n').replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        self.port_of(daemon)
+        web = Web(port)
+        body, headers = web.ask("POST", "/api/v1/login", {"user": "ann", "password": "correct horse"})[1:]
+        web.headers.update({"Cookie": headers["Set-Cookie"].partition(";")[0], "X-Circus-Csrf": body["csrf"]})
+        self.assertEqual(web.get("/api/v1/watchers")[0], 200)
+        wait_until(lambda: self.is_kept(daemon, web))
+        daemon.kill_arbiter()
+        wait_until(lambda: self.asks(web) == 200, what=daemon.log_tail)
+        self.assertEqual(web.run("incr", name="web", waiting=True)[0], 200)
+        daemon.client.ok("plugin", name="console", action="restart", waiting=True)
+        wait_until(lambda: self.asks(web) == 401, what="an operator's restart forgets who is logged in")
+
+    @staticmethod
+    def is_kept(daemon, web):
+        # A session is kept by way of circusd's loop: what is asked of it after the login comes behind that.
+        return web.get("/api/v1/daemon")[0] == 200 and daemon.client.ok("numwatchers") is not None
+
+    @staticmethod
+    def asks(web):
+        """The status of a read; None while nobody listens."""
+        try:
+            return web.get("/api/v1/watchers")[0]
+        except (OSError, http.client.HTTPException):
+            return None
 
     def test_LoginsAreThrottled(self):
         _, port = self.run_console(f'users.ann = "{scrypt_hash("correct horse")}"\n')
@@ -293,6 +353,139 @@ port = 0
 
 
 class ConsoleIsolated(Console):
+    isolate = True
+
+
+class Several(ConsoleCase):
+    """Other circusds in the console of one, over their endpoints."""
+
+    def run_both(self, options="", entry=None):
+        self.other = self.run_daemon(f"[watcher.job]\ncmd = {SLEEPER}\nenv = {{ WORD = \"abc\" }}\n")
+        self.other.wait_active("job", 1)
+        return self.run_console(f'endpoints.east = {entry or quoted(self.other.endpoint)}\n{options}')
+
+    def connected(self, web):
+        return wait_until(lambda: [each for each in web.get("/api/v1/endpoints")[1]["endpoints"]
+                                   if each["name"] == "east" and not each["problem"]],
+                          what=lambda: web.get("/api/v1/endpoints")[1])
+
+    def test_CommandsOverviewsAndEventsAreThatOnes(self):
+        daemon, port = self.run_both(f'token = "{TOKEN}"\n')
+        web = Web(port, Authorization=f"Bearer {TOKEN}")
+        self.assertEqual(self.connected(web)[0]["endpoint"], self.other.endpoint)
+        east = "/api/v1/endpoints/east"
+        self.assertEqual([each["name"] for each in web.get(east + "/watchers")[1]["watchers"]], ["job"])
+        self.assertEqual([each["name"] for each in web.get("/api/v1/watchers")[1]["watchers"]], ["web"])
+        client = self.events(port, "?overview=1&watcher=job", Authorization=f"Bearer {TOKEN}", endpoint="east")
+        self.assertEqual(client.status, 101)
+        status, answer, _ = web.ask("POST", east + "/commands/incr", {"name": "job", "waiting": True})
+        self.assertEqual((status, answer["numprocesses"]), (200, 2))
+        self.other.wait_active("job", 2)
+        wait_until(lambda: [each for each in client.of("overview") if len(each.get("processes", [])) == 2])
+        # Events are there once the console has subscribed, which nobody sees: something happens until they are.
+        wait_until(lambda: self.other.client.ok("signal", name="job", signum=9) and
+                   "watcher.job.spawn" in client.topics(), what=client.topics)
+        self.assertNotIn("watcher.web.spawn", client.topics())
+        self.assertEqual(web.get(east + "/watchers/nobody")[0], 404)
+        self.assertIn("/api/v1/endpoints/east/commands/incr", web.get(east + "/openapi.json")[1]["paths"])
+
+    def test_TheSameRulesHoldThere(self):
+        _, port = self.run_both(f'token = "{TOKEN}"\nread_token = "{READ_TOKEN}"\n')
+        reader = Web(port, Authorization=f"Bearer {READ_TOKEN}")
+        self.connected(reader)
+        east = "/api/v1/endpoints/east"
+        pids = self.other.pids("job")
+        self.assertEqual(reader.get(east + "/watchers/job")[1]["options"]["env"], {"WORD": "(hidden)"})
+        self.assertEqual(reader.ask("POST", east + "/commands/list", {"name": "job"})[1]["pids"], pids)
+        self.assertEqual(reader.ask("POST", east + "/commands/stop", {"name": "job"})[0], 403)
+        self.assertEqual(Web(port).get(east + "/watchers")[0], 401)
+        self.assertEqual(self.events(port, endpoint="east").status, 401)
+        master = Web(port, Authorization=f"Bearer {TOKEN}")
+        self.assertEqual(master.ask("POST", east + "/commands/add", {"name": "x", "cmd": "sh"})[0], 403)
+        body, headers = Web(port).ask("POST", "/api/v1/login", {"token": TOKEN})[1:]
+        visitor = Web(port, Cookie=headers["Set-Cookie"].partition(";")[0])
+        self.assertEqual(visitor.ask("POST", east + "/commands/stop", {"name": "job"})[0], 403, "no CSRF token")
+        self.assertEqual(self.other.pids("job"), pids)
+        self.assertEqual(visitor.ask("POST", east + "/commands/stop", {"name": "job", "waiting": True},
+                                     X_Circus_Csrf=body["csrf"])[0], 200)
+        self.assertEqual(self.other.pids("job"), [])
+
+    def test_OneThatGoesIsSaidToBeGoneAndComesBack(self):
+        daemon, port = self.run_both()
+        web = Web(port)
+        self.connected(web)
+        client = self.events(port, "?overview=1", endpoint="east")
+        wait_until(lambda: client.of("overview"))
+        self.assertEqual(self.other.terminate(), 0)
+        wait_until(lambda: client.of("endpoints")[-1]["endpoints"][1]["problem"]
+                   == f"nobody answers at {self.other.endpoint}", what=lambda: client.of("endpoints")[-1:])
+        status, answer = web.get("/api/v1/endpoints/east/watchers")
+        self.assertEqual(status, 503)
+        self.assertIn("nobody answers", answer["reason"])
+        # The rest is as it was.
+        self.assertEqual(web.get("/api/v1/watchers")[0], 200)
+        self.assertEqual(web.get("/readyz")[0], 200)
+        daemon.wait_log(f"console: endpoint east: nobody answers at {self.other.endpoint}")
+        self.other.start()
+        self.connected(web)
+        past = len(client.of("overview"))
+        wait_until(lambda: len(client.of("overview")) > past)
+
+    def test_AKeyOpensWhatWantsOne(self):
+        port = free_port()
+        other = self.new_daemon("", endpoints=False)
+        other.endpoint = f"tcp://127.0.0.1:{port}"
+        other.ports += [port, free_port()]
+        keys = {}
+        for name in ("server", "client", "stranger"):
+            more = ["--server", keys["server"]] if keys else []
+            subprocess.run([CIRCUSCTL, "keygen", f"{other.directory}/{name}.key", *more], check=True, timeout=30,
+                           stdout=subprocess.DEVNULL)
+            with open(f"{other.directory}/{name}.key") as file:
+                keys[name] = next(line.split()[1] for line in file if line.startswith("public"))
+        with open(other.directory + "/clients", "w") as file:
+            file.write(f"operate console {keys['client']}\n")
+        other.write_config(f"""
+[circus]
+endpoint = "tcp://0.0.0.0:{port}"
+pubsub_endpoint = "tcp://0.0.0.0:{other.ports[1]}"
+stats_endpoint = "ipc://@DIR@/stats"
+curve_secret = "server.key"
+curve_keys = "clients"
+[watcher.job]
+cmd = {SLEEPER}
+""")
+        other.launch()
+        _, console = self.run_console("".join(
+            f'endpoints.{name} = {{ endpoint = "{other.endpoint}", curve = "{other.directory}/{name}.key" }}\n'
+            for name in ("client", "stranger")) + f'endpoints.bare = "{other.endpoint}"\n')
+        web = Web(console)
+        wait_until(lambda: web.get("/api/v1/endpoints/client/watchers")[0] == 200, what=other.log_tail)
+
+        def problem(name):
+            return next(each["problem"] for each in web.get("/api/v1/endpoints")[1]["endpoints"]
+                        if each["name"] == name)
+        wait_until(lambda: "does not let in the key" in problem("stranger"), what=lambda: problem("stranger"))
+        wait_until(lambda: "wants a key" in problem("bare"), what=lambda: problem("bare"))
+        self.assertEqual(web.get("/api/v1/endpoints/stranger/watchers")[0], 503)
+        # Its events come over the address by which it is reached, with the key.
+        client = self.events(console, endpoint="client")
+        csrf = web.get("/api/v1/session")[1]["csrf"]
+
+        def restart():
+            web.ask("POST", "/api/v1/endpoints/client/commands/restart", {"name": "job", "waiting": True},
+                    X_Circus_Csrf=csrf)
+            return "watcher.job.spawn" in client.topics()
+        wait_until(restart, what=client.topics)
+
+    def test_WhatCannotBeMeantIsNamed(self):
+        daemon = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n" + self.section('endpoints.east = "http://x"'))
+        shown = wait_until(lambda: daemon.client.ok("plugins")["plugins"]["console"].get("error"),
+                           what=lambda: daemon.log_tail())
+        self.assertIn('endpoints.east: endpoint = "http://x"', shown)
+
+
+class SeveralIsolated(Several):
     isolate = True
 
 

@@ -23,14 +23,19 @@ inline constexpr const char* kToken = "a-token-to-operate";
 inline constexpr const char* kReadToken = "a-token-that-only-reads";
 
 inline Settings console_settings(const Json& given = Json::object()) {
-    Json config{{"listen", "127.0.0.1:8080"}, {"users", Json::object()}, {"read_only", false},
-                {"allow_add", false},         {"hosts", Json::array()},  {"interval", 1.0},
+    Json config{{"listen", "127.0.0.1:8080"},
+                {"users", Json::object()},
+                {"read_only", false},
+                {"allow_add", false},
+                {"hosts", Json::array()},
+                {"endpoints", Json::object()},
+                {"interval", 1.0},
                 {"session_hours", 12}};
     config.update(given);
     return Settings::parse(config);
 }
 
-class FakeBackend final : public console::Backend {
+class FakeBackend final : public console::Backend, public console::Passwords {
   public:
     struct Call {
         std::string command;
@@ -118,13 +123,14 @@ struct ConsoleTest : ::testing::Test {
         Parts(Settings s, FakeBackend& backend)
             : settings(std::move(s)),
               login(settings, sessions, gate, backend, [](const std::string&) {}),
-              overview(backend),
-              router(settings, gate, login, backend, overview) {}
+              stacks(backend),
+              router(settings, gate, login, stacks) {}
         Settings settings;
         console::Sessions sessions{settings.session_time};
         console::Gate gate{settings, sessions};
         console::Login login;
-        console::Overview overview;
+        console::Stacks stacks;
+        console::Overview& overview = stacks.own().overview;
         console::Router router;
     };
     FakeBackend backend;

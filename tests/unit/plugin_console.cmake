@@ -1,24 +1,22 @@
 # The console: its own code over a fake backend, and the server on the fake host.
-foreach(test plugin_console plugin_console_routes plugin_console_server)
-    circus_test(${test} LINK CircusSdk::CircusSdk PkgConfig::CRYPTO Threads::Threads)
+foreach(test plugin_console plugin_console_links plugin_console_routes plugin_console_server)
+    circus_test(${test} LINK CircusSdk::CircusSdk PkgConfig::CRYPTO PkgConfig::CONSOLE_ZMQ Threads::Threads)
     target_sources(${test}_test PRIVATE $<TARGET_OBJECTS:console_objects>)
     target_include_directories(${test}_test PRIVATE ${CMAKE_SOURCE_DIR}/plugins)
 endforeach()
 
-# Against circusd, in both modes.
-add_test(NAME contract_console
-    COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_console.py)
-set_tests_properties(contract_console PROPERTIES
-    LABELS contract COST 100 TIMEOUT 300
-    ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
-
-# The page in a real Chromium (configs/packages.sh browser); skipped where that, node or npm is missing. Not yet run
-# often enough to be part of tests/run.sh.
-option(CIRCUS_BROWSER_TESTS "Test the console's page in Chromium" OFF)
-if(CIRCUS_BROWSER_TESTS)
-    add_test(NAME contract_console_page
-        COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_console_page.py)
-    set_tests_properties(contract_console_page PROPERTIES
-        LABELS contract COST 100 TIMEOUT 600 SKIP_RETURN_CODE 77
+# Against circusd, in both modes; and behind nginx, as configs/ has it.
+foreach(suite console nginx)
+    add_test(NAME contract_${suite}
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
+    set_tests_properties(contract_${suite} PROPERTIES
+        LABELS contract COST 100 TIMEOUT 300
         ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
-endif()
+endforeach()
+
+# The page in a real Chromium (configs/packages.sh browser); skipped, with the reason, where that, node or npm is missing.
+add_test(NAME contract_console_page
+    COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_console_page.py)
+set_tests_properties(contract_console_page PROPERTIES
+    LABELS contract COST 100 TIMEOUT 600 SKIP_RETURN_CODE 77
+    ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")

@@ -1,4 +1,6 @@
-// The console's own code: which command a path is, and what is put together of several.
+// The console's own code: which command a path is, of which circusd, and what is put together of several.
+#include <algorithm>
+
 #include "console/feed.hpp"
 #include "console/openapi.hpp"
 #include "console_fixture.hpp"
@@ -18,11 +20,16 @@ TEST_F(ConsoleTest, APathIsACommand) {
     get("/api/v1/watchers/my%20job");
     get("/api/v1/watchers/web/logs?lines=5&stderr=1&other=x");
     get("/api/v1/watchers/web/deaths?last=5");
+    get("/api/v1/watchers/web/gauges");
+    get("/api/v1/watchers/web/autoscale");
     get("/api/v1/sockets");
     EXPECT_THAT(backend.calls,
                 ElementsAre(FakeBackend::Call{"options", {{"name", "my job"}}},
                             FakeBackend::Call{"logs", {{"name", "web"}, {"lines", 5}, {"stderr", true}}},
                             FakeBackend::Call{"deaths", {{"name", "web"}, {"last", 5}}},
+                            FakeBackend::Call{"gauge", {{"watcher", "web"}}},
+                            FakeBackend::Call{"autoscale",
+                                              {{"action", "explain"}, {"decisions", true}, {"name", "web"}}},
                             FakeBackend::Call{"listsockets", {{"figures", true}}}));
     EXPECT_EQ(get("/api/v1/watchers/web/logs?lines=x").status, 400);
     EXPECT_EQ(get("/api/v1/watchers/%zz").status, 400);
@@ -125,6 +132,97 @@ TEST_F(ConsoleTest, AWebSocketIsLetInAsEverybodyElse) {
     EXPECT_EQ(open("/api/v1/events"), 403);
 }
 
+// ---- several circusds ----
+
+struct ConsoleEndpointsTest : ConsoleTest {
+    void set_up_two(const Json& options = Json::object()) {
+        set_up(options);
+        parts->stacks.add("east", "tcp://127.0.0.1:1", east);
+    }
+    Response ask_east(const std::string& method, const std::string& path, const Json& body = Json::object()) {
+        Request made = request(method, "/api/v1/endpoints/east" + path, body.dump());
+        made.headers.emplace_back("content-type", "application/json");
+        std::optional<Response> got;
+        parts->router.handle(made, now, [&](Response response) { got = std::move(response); });
+        for (int i = 0; i < 3; ++i) east.answer_all();
+        EXPECT_TRUE(got) << "not answered";
+        return got.value_or(Response{});
+    }
+    FakeBackend east;
+};
+
+TEST_F(ConsoleEndpointsTest, APathNamesWhoseCircusdItIsAbout) {
+    set_up_two({{"token", kToken}});
+    bearer(kToken);
+    EXPECT_EQ(ask_east("POST", "/commands/incr", {{"name", "web"}}).status, 200);
+    EXPECT_EQ(ask_east("GET", "/watchers/web").status, 200);
+    EXPECT_THAT(east.calls, ElementsAre(FakeBackend::Call{"incr", {{"name", "web"}}},
+                                        FakeBackend::Call{"options", {{"name", "web"}}}));
+    EXPECT_THAT(backend.calls, IsEmpty());
+    const Json list = json(get("/api/v1/endpoints")).at("endpoints");
+    EXPECT_EQ(list.at(0).at("name"), "");
+    EXPECT_EQ(list.at(1), Json({{"name", "east"}, {"endpoint", "tcp://127.0.0.1:1"}, {"problem", ""}}));
+}
+
+TEST_F(ConsoleEndpointsTest, WhatThereIsNotThereIsNotFound) {
+    set_up_two({{"token", kToken}});
+    EXPECT_EQ(get("/api/v1/endpoints").status, 401);
+    EXPECT_EQ(get("/api/v1/endpoints/west/watchers").status, 401) << "nobody learns the names";
+    bearer(kToken);
+    for (const char* path :
+         {"/api/v1/endpoints/west/watchers", "/api/v1/endpoints//watchers", "/api/v1/endpoints/east",
+          "/api/v1/endpoints/east/session", "/api/v1/endpoints/east/login",
+          "/api/v1/endpoints/east/endpoints", "/api/v1/endpoints/east/endpoints/east/watchers"})
+        EXPECT_EQ(get(path).status, 404) << path;
+    EXPECT_THAT(east.calls, IsEmpty());
+}
+
+TEST_F(ConsoleEndpointsTest, TheSameRolesAndRulesHoldThere) {
+    set_up_two({{"token", kToken}, {"read_token", kReadToken}});
+    east.answers["commands"] = FakeBackend::ok({{"commands", {{"list", {{"changes", false}}}}}});
+    east.answers["options"] = FakeBackend::ok({{"options", {{"env", {{"SECRET", "abc"}}}}}});
+    EXPECT_EQ(ask_east("POST", "/commands/incr").status, 401);
+    bearer(kReadToken);
+    EXPECT_EQ(ask_east("POST", "/commands/list").status, 200);
+    EXPECT_EQ(ask_east("POST", "/commands/stop").status, 403);
+    EXPECT_EQ(json(ask_east("GET", "/watchers/web")).at("options").at("env").at("SECRET"), "(hidden)");
+    bearer(kToken);
+    EXPECT_EQ(ask_east("POST", "/commands/add", {{"name", "x"}, {"cmd", "sh"}}).status, 403);
+    headers.clear();
+    take_session(post("/api/v1/login", {{"token", kToken}}));
+    EXPECT_EQ(ask_east("POST", "/commands/incr").status, 200);
+    headers.erase("x-circus-csrf");
+    EXPECT_EQ(ask_east("POST", "/commands/incr").status, 403) << "no token against forgery";
+    headers["origin"] = "http://evil.example";
+    EXPECT_EQ(ask_east("GET", "/watchers").status, 403);
+}
+
+TEST_F(ConsoleEndpointsTest, OneThatCannotBeReachedSaysWhy) {
+    set_up_two({{"token", kToken}});
+    bearer(kToken);
+    east.answers["incr"] = FakeBackend::error(CIRCUS_E_AGAIN, "east: nobody answers at tcp://127.0.0.1:1");
+    const Response response = ask_east("POST", "/commands/incr");
+    EXPECT_EQ(response.status, 503);
+    EXPECT_THAT(response.body, HasSubstr("nobody answers"));
+    east.answers["incr"] = FakeBackend::error(CIRCUS_DENY, "permission denied: not you");
+    EXPECT_EQ(ask_east("POST", "/commands/incr").status, 403);
+}
+
+TEST_F(ConsoleEndpointsTest, AWebSocketIsAboutOneOfThem) {
+    set_up_two();
+    console::Visitor visitor;
+    console::Wish wish;
+    const auto open = [&](const std::string& target) {
+        const auto refused = parts->router.open_events(request("GET", target), now, visitor, wish);
+        return refused ? refused->status : 101;
+    };
+    EXPECT_EQ(open("/api/v1/events"), 101);
+    EXPECT_EQ(wish.stack, &parts->stacks.own());
+    EXPECT_EQ(open("/api/v1/endpoints/east/events"), 101);
+    EXPECT_EQ(wish.stack, parts->stacks.find("east"));
+    EXPECT_EQ(open("/api/v1/endpoints/west/events"), 404);
+}
+
 // ---- what is put together ----
 
 TEST_F(ConsoleTest, AnOverviewIsPutTogetherOfCommands) {
@@ -208,7 +306,48 @@ TEST(ConsoleOpenapi, HasEveryCommandWithWhatItTakes) {
     EXPECT_EQ(document.at("paths").at("/api/v1/commands/scale").at("post").at("tags"),
               Json::array({"scaler"}));
     EXPECT_TRUE(document.at("paths").at("/api/v1/watchers/{name}/logs").contains("get"));
-    EXPECT_TRUE(document.at("paths").contains("/healthz"));
+    for (const char* path : {"/healthz", "/readyz", "/api/v1/events", "/api/v1/session", "/api/v1/endpoints",
+                             "/api/v1/openapi.json"})
+        EXPECT_TRUE(document.at("paths").contains(path)) << path;
+    EXPECT_TRUE(document.at("paths").at("/api/v1/events").at("get").at("responses").contains("101"));
+}
+
+// Every "$ref" leads somewhere, and each operation has a name that no other has.
+void collect(const Json& node, std::vector<std::string>& references, std::vector<std::string>& names) {
+    if (!node.is_structured()) return;
+    for (const auto& [key, value] : node.items()) {
+        if (key == "$ref" && value.is_string()) references.push_back(value);
+        if (key == "operationId") names.push_back(value);
+        collect(value, references, names);
+    }
+}
+
+TEST(ConsoleOpenapi, IsSoundInItself) {
+    const Json document = console::openapi({{"incr", {{"summary", "more"}}}, {"stop", {{"summary", "no"}}}});
+    std::vector<std::string> references;
+    std::vector<std::string> names;
+    collect(document, references, names);
+    EXPECT_FALSE(references.empty());
+    for (const std::string& each : references)
+        EXPECT_TRUE(document.contains(Json::json_pointer(each.substr(1)))) << each;
+    std::sort(names.begin(), names.end());
+    EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
+    for (const auto& [path, item] : document.at("paths").items())
+        for (const auto& [method, operation] : item.items()) {
+            EXPECT_TRUE(operation.contains("summary")) << path;
+            EXPECT_TRUE(operation.contains("responses")) << path;
+            const bool has_name = path.find("{name}") != path.npos;
+            const Json parameters = operation.value("parameters", Json::array());
+            EXPECT_EQ(has_name, !parameters.empty() && parameters[0].value("in", "") == "path") << path;
+        }
+}
+
+TEST(ConsoleOpenapi, OfAnotherCircusdIsBelowItsName) {
+    const Json document = console::openapi({{"incr", {{"summary", "more"}}}}, "east");
+    EXPECT_TRUE(document.at("paths").contains("/api/v1/endpoints/east/commands/incr"));
+    EXPECT_TRUE(document.at("paths").contains("/api/v1/endpoints/east/events"));
+    for (const char* path : {"/api/v1/session", "/healthz", "/api/v1/commands/incr"})
+        EXPECT_FALSE(document.at("paths").contains(path)) << path;
 }
 
 }  // namespace

@@ -304,5 +304,47 @@ TEST_F(ConsoleServerTest, ALoginIsCheckedOffTheThread) {
     EXPECT_THAT(response, HasSubstr("Set-Cookie: circus_console_" + std::to_string(port) + "="));
 }
 
+TEST_F(ConsoleServerTest, WhoIsLoggedInIsKeptForTheNextOne) {
+    const std::string listen = [] {
+        FakeHost first;
+        EXPECT_EQ(first.start({{"listen", "127.0.0.1:0"}, {"token", "a-token-to-operate"}}), CIRCUS_OK);
+        std::string line = first.take_lines().front().text;
+        line.pop_back();
+        return line.substr(line.find("127."));
+    }();
+    start({{"listen", listen}});
+    Client client(port);
+    const std::string body = R"({"token": "a-token-to-operate"})";
+    client.send(
+        "POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Content-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
+    const std::string response = client.response();
+    const auto at = response.find("circus_console_");
+    ASSERT_NE(at, std::string::npos) << response;
+    const std::string cookie = response.substr(at, response.find(';', at) - at);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!host.kept() && std::chrono::steady_clock::now() < deadline) host.poll(milliseconds(1));
+    ASSERT_TRUE(host.kept());
+    const Json kept = *host.kept();
+    EXPECT_EQ(host.stop(), CIRCUS_OK);
+
+    FakeHost next;
+    next.leave(kept);
+    ASSERT_EQ(next.start({{"listen", listen}, {"token", "a-token-to-operate"}}), CIRCUS_OK) << next.error();
+    Client again(port);
+    again.send("GET /api/v1/session HTTP/1.1\r\nHost: localhost\r\nCookie: " + cookie + "\r\n\r\n");
+    EXPECT_THAT(again.response(), HasSubstr(R"("role":"operate")"));
+    EXPECT_EQ(next.stop(), CIRCUS_OK);
+}
+
+TEST_F(ConsoleServerTest, AHostThatKeepsNothingWillDo) {
+    host.withhold(CIRCUS_EXT_STATE);
+    start();
+    Client client(port);
+    client.send(get("/healthz"));
+    EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 200 "));
+}
+
 }  // namespace
 }  // namespace circus

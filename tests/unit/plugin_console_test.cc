@@ -1,4 +1,8 @@
 // The console's own code: who comes in, what he may do, and which command a path is.
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "console_fixture.hpp"
 
 namespace console {
@@ -42,6 +46,81 @@ TEST(ConsoleSettings, WhatCannotBeMeantIsNamed) {
     EXPECT_THAT(failure_of({{"users", {{"ann", {{"password", kHash}, {"role", "boss"}}}}}}),
                 HasSubstr("role"));
     EXPECT_THAT(failure_of({{"users", {{"ann", {{"role", "read"}}}}}}), HasSubstr("users.ann"));
+}
+
+// ---- endpoints ----
+
+class KeyFile {
+  public:
+    explicit KeyFile(const std::string& text, mode_t mode = 0600) {
+        const int fd = ::mkstemp(path_);
+        EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        ::fchmod(fd, mode);
+        ::close(fd);
+    }
+    ~KeyFile() { ::unlink(path_); }
+    KeyFile(const KeyFile&) = delete;
+    KeyFile& operator=(const KeyFile&) = delete;
+    const char* path() const { return path_; }
+
+  private:
+    char path_[32] = "/tmp/console_key_XXXXXX";
+};
+
+TEST(ConsoleEndpoints, AreNamesAndWhereTheyAre) {
+    const std::string key(40, 'a');
+    const KeyFile file("# a client\npublic " + key + "\nsecret\t" + key + "\nserver " + key + "\n");
+    const Settings settings = console_settings({{"endpoints",
+                                                 {{"east", "ipc:///run/east/endpoint"},
+                                                  {"west",
+                                                   {{"endpoint", "tcp://10.0.0.2:5555"},
+                                                    {"pubsub_endpoint", "tcp://10.0.0.2:6000"},
+                                                    {"curve", file.path()}}}}}});
+    ASSERT_EQ(settings.endpoints.size(), 2u);
+    EXPECT_EQ(settings.endpoints[0].name, "east");
+    EXPECT_EQ(settings.endpoints[0].control, "ipc:///run/east/endpoint");
+    EXPECT_FALSE(settings.endpoints[0].keys);
+    EXPECT_EQ(settings.endpoints[1].events, "tcp://10.0.0.2:6000");
+    ASSERT_TRUE(settings.endpoints[1].keys);
+    EXPECT_EQ(settings.endpoints[1].keys->server_key, key);
+}
+
+TEST(ConsoleEndpoints, WhatCannotBeMeantIsNamed) {
+    const auto failure = [](const Json& entry) { return failure_of({{"endpoints", {{"east", entry}}}}); };
+    EXPECT_THAT(failure("http://127.0.0.1:80"),
+                HasSubstr("endpoints.east: endpoint = \"http://127.0.0.1:80\""));
+    EXPECT_THAT(failure("tcp://127.0.0.1"), HasSubstr("tcp://HOST:PORT"));
+    EXPECT_THAT(failure("tcp://127.0.0.1:0"), HasSubstr("tcp://HOST:PORT"));
+    EXPECT_THAT(failure("ipc://"), HasSubstr("ipc://PATH"));
+    EXPECT_THAT(failure("ipc://" + std::string(108, 'x')), HasSubstr("107"));
+    EXPECT_THAT(failure(5), HasSubstr("endpoints.east"));
+    EXPECT_THAT(failure({{"pubsub_endpoint", "tcp://127.0.0.1:1"}}), HasSubstr("endpoint is missing"));
+    EXPECT_THAT(failure({{"endpoint", "tcp://127.0.0.1:1"}, {"ssh", "x"}}), HasSubstr("\"ssh\""));
+    EXPECT_THAT(failure({{"endpoint", "ipc:///x"}, {"curve", "/x"}}), HasSubstr("tcp endpoints"));
+    EXPECT_THAT(failure({{"endpoint", "tcp://127.0.0.1:1"}, {"curve", "/no/such/file"}}),
+                HasSubstr("/no/such/file: No such file"));
+    EXPECT_THAT(failure_of({{"endpoints", {{"a/b", "ipc:///x"}}}}), HasSubstr("letters, digits"));
+}
+
+TEST(ConsoleEndpoints, AKeyFileIsOnesOwnAndWhole) {
+    const auto failure = [](const std::string& text, mode_t mode = 0600) {
+        const KeyFile file(text, mode);
+        return failure_of(
+            {{"endpoints", {{"east", {{"endpoint", "tcp://127.0.0.1:1"}, {"curve", file.path()}}}}}});
+    };
+    const std::string key(40, 'a');
+    EXPECT_THAT(failure("public " + key, 0644), HasSubstr("chmod 600"));
+    EXPECT_THAT(failure("public " + key + "\nsecret " + key), HasSubstr("no line \"server KEY\""));
+    EXPECT_THAT(failure("public short"), HasSubstr(":1: behind public belongs a key"));
+    EXPECT_THAT(failure("\nprivate " + key), HasSubstr(":2: \"private\" is no word"));
+}
+
+TEST(ConsoleEndpoints, EventsAreWhereTheDaemonIsReached) {
+    using console::reachable_events;
+    EXPECT_EQ(reachable_events("tcp://0.0.0.0:5556", "tcp://10.0.0.2:5555"), "tcp://10.0.0.2:5556");
+    EXPECT_EQ(reachable_events("tcp://*:5556", "tcp://[::1]:5555"), "tcp://[::1]:5556");
+    EXPECT_EQ(reachable_events("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5555"), "tcp://127.0.0.1:5556");
+    EXPECT_EQ(reachable_events("ipc:///x/pubsub", "ipc:///x/endpoint"), "ipc:///x/pubsub");
 }
 
 TEST(ConsoleSecrets, APasswordIsKnownByItsHash) {
@@ -159,6 +238,41 @@ TEST_F(ConsoleTest, ASessionEnds) {
     EXPECT_EQ(get("/api/v1/watchers").status, 200);
     now += seconds(1);
     EXPECT_EQ(get("/api/v1/watchers").status, 401);
+}
+
+TEST_F(ConsoleTest, ASessionOutlivesItsConsoleUnlessWhoMayLogInHasChanged) {
+    Json kept;
+    console::Sessions before(std::chrono::hours(1), [&](const Json& state) { kept = state; });
+    before.recall(Json(), "these may", now);
+    const std::string ann = before.open("ann", Role::Read, now);
+    const std::string bob = before.open("bob", Role::Operate, now);
+    before.close(bob);
+    console::Sessions same(std::chrono::hours(1));
+    same.recall(kept, "these may", now + seconds(60));
+    ASSERT_TRUE(same.find(ann, now + seconds(60)));
+    EXPECT_EQ(same.find(ann, now)->user, "ann");
+    EXPECT_EQ(same.find(ann, now)->role, Role::Read);
+    EXPECT_EQ(same.find(ann, now)->csrf, before.find(ann, now)->csrf);
+    EXPECT_FALSE(same.find(bob, now)) << "he has logged out";
+    EXPECT_FALSE(same.find(ann, now + std::chrono::hours(1)));
+    console::Sessions others(std::chrono::hours(1));
+    others.recall(kept, "others may", now);
+    EXPECT_FALSE(others.find(ann, now));
+    console::Sessions late(std::chrono::hours(1));
+    late.recall(kept, "these may", now + std::chrono::hours(1));
+    EXPECT_FALSE(late.find(ann, now));
+}
+
+TEST(ConsoleSettings, WhoMayLogInChangesWithTokensUsersAndRoles) {
+    std::set<std::string> seen;
+    for (const Json& options :
+         {Json::object(), Json{{"token", kToken}}, Json{{"read_token", kToken}}, Json{{"token", kReadToken}},
+          Json{{"users", {{"ann", kHash}}}}, Json{{"users", {{"bob", kHash}}}},
+          Json{{"users", {{"ann", {{"password", kHash}, {"role", "read"}}}}}}})
+        seen.insert(console_settings(options).who_may());
+    EXPECT_EQ(seen.size(), 7u);
+    EXPECT_EQ(console_settings({{"token", kToken}}).who_may(),
+              console_settings({{"token", kToken}, {"interval", 5}}).who_may());
 }
 
 TEST_F(ConsoleTest, BehindTlsTheCookieIsForTlsAlone) {

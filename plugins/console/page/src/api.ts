@@ -34,7 +34,7 @@ export interface Socket {
   host?: string;
   port?: number;
   path?: string;
-  figures: Figures;
+  figures?: Figures; // a Circus in Python has none
 }
 export interface Process {
   pid: number;
@@ -45,6 +45,7 @@ export interface Process {
   mem: number;
   mem_info1: string;
   age: number;
+  children?: unknown;
 }
 export interface Overview {
   time: number;
@@ -53,6 +54,11 @@ export interface Overview {
   daemon: Partial<Process>;
   watcher?: string;
   processes?: Process[];
+}
+export interface Endpoint {
+  name: string; // empty: the circusd that the console is a part of
+  endpoint: string;
+  problem: string; // why it cannot be asked; empty: it can
 }
 export interface Event {
   seq: number;
@@ -93,6 +99,29 @@ export interface Death {
   stderr: string[] | null;
 }
 
+export interface Decision {
+  age: number;
+  workers: number;
+  wanted: number;
+  reason: string;
+  to: number;
+  limit: string;
+  window: number;
+  wishes: Record<string, number>;
+  missing: string[];
+  signals: Record<string, number | boolean | null>;
+}
+
+export interface Autoscale {
+  time: number;
+  explanation: string;
+  decisions: Decision[];
+  options: Record<string, unknown>;
+  paused: boolean;
+}
+
+export type Gauges = Record<string, { value: number; age: number; by: string }>;
+
 export class Failed extends Error {
   constructor(readonly status: number, reason: string) {
     super(reason);
@@ -101,28 +130,44 @@ export class Failed extends Error {
 
 let csrf = "";
 
-async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
-  const response = await fetch(`api/v1/${path}`, init);
+/** Where the answers of that circusd are, below this page. */
+export const base = (endpoint: string): string =>
+  endpoint ? `api/v1/endpoints/${encodeURIComponent(endpoint)}/` : "api/v1/";
+
+let chosen = "";
+/** Whose circusd it is that get() and command() are about, from now on. */
+export function choose(endpoint: string): void {
+  chosen = endpoint;
+}
+
+async function ask<T>(address: string, init: RequestInit = {}): Promise<T> {
+  const response = await fetch(address, init);
   const answer = (await response.json().catch(() => ({}))) as T & { reason?: string };
   if (!response.ok) throw new Failed(response.status, answer.reason ?? response.statusText);
   return answer;
 }
 
-export const get = <T>(path: string): Promise<T> => ask<T>(path);
+export const get = <T>(path: string): Promise<T> => ask<T>(base(chosen) + path);
 
-export function post<T>(path: string, body: unknown): Promise<T> {
-  return ask<T>(path, {
+function send<T>(address: string, body: unknown): Promise<T> {
+  return ask<T>(address, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Circus-Csrf": csrf },
     body: JSON.stringify(body),
   });
 }
 
+/** What is the console's own, whichever circusd is shown: login, logout. */
+export const post = <T>(path: string, body: unknown): Promise<T> => send<T>(base("") + path, body);
+
 export const command = <T = unknown>(name: string, properties: object = {}): Promise<T> =>
-  post<T>(`commands/${name}`, properties);
+  send<T>(`${base(chosen)}commands/${name}`, properties);
 
 export async function session(): Promise<Session> {
-  const found = await get<Session>("session");
+  const found = await ask<Session>(`${base("")}session`);
   csrf = found.csrf;
   return found;
 }
+
+export const endpoints = async (): Promise<Endpoint[]> =>
+  (await ask<{ endpoints: Endpoint[] }>(`${base("")}endpoints`)).endpoints;

@@ -1,6 +1,5 @@
 // The processes of a watcher that have ended: the newest first, what each wrote last behind it.
-import { useEffect, useState } from "preact/hooks";
-import { type Death, get } from "./api";
+import { type Death } from "./api";
 import { age, bytes, clock } from "./format";
 
 function reason({ reason, why, oom }: Death): string {
@@ -33,38 +32,32 @@ function Row({ death }: { death: Death }) {
   );
 }
 
-/** `turn` changes when another one has ended. */
-export function Deaths({ name, turn }: { name: string; turn: number }) {
-  const [deaths, setDeaths] = useState<Death[]>([]);
-  useEffect(() => {
-    let over = false;
-    get<{ deaths: Death[] }>(`watchers/${encodeURIComponent(name)}/deaths?last=20`)
-      .then((found) => !over && setDeaths(found.deaths.slice().reverse()))
-      .catch(() => {});
-    return () => void (over = true);
-  }, [name, turn]);
-  if (deaths.length === 0) return null;
+export function Deaths({ deaths }: { deaths: Death[] }) {
   return (
     <section aria-labelledby="deaths">
       <h2 id="deaths">Ended</h2>
-      <div class="wide">
-        <table>
-          <thead>
-            <tr>
-              {["time", "wid", "pid", "end", "reason", "age", "max memory", "CPU", "last on stderr"].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
+      {deaths.length === 0 ? (
+        <p class="quiet">No process has ended yet.</p>
+      ) : (
+        <div class="wide tall" role="region" aria-labelledby="deaths" tabIndex={0}>
+          <table>
+            <thead>
+              <tr>
+                {["Time", "wid", "pid", "End", "Reason", "Age", "Max memory", "CPU", "Last on stderr"].map((title, column) => (
+                  <th key={title} scope="col" class={[1, 2, 5, 6, 7].includes(column) ? "number" : ""}>
+                    {title}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {deaths.map((death) => (
+                <Row key={`${death.pid} ${death.time}`} death={death} />
               ))}
-            </tr>
-          </thead>
-          <tbody>
-            {deaths.map((death) => (
-              <Row key={`${death.pid} ${death.time}`} death={death} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+            </tbody>
+          </table>
+        </div>
+      )}
     </section>
   );
 }

@@ -19,6 +19,6 @@ export function age(seconds: number): string {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
-export const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString();
+export const clock = (seconds: number): string => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 
 export const figure = (number: number | null | undefined): string => (number == null ? "–" : String(number));

@@ -1,99 +1,193 @@
-// Graphs: a sparkline for rows, drawn by hand because there may be hundreds, and a chart by uPlot for pages.
+// Graphs: a sparkline for rows, drawn by hand because there may be hundreds, and a chart by uPlot for pages. What is on
+// the screen draws itself with each round of figures, past the page's own rendering; what is not costs nothing.
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { history } from "./history";
 
+const drawers = new WeakMap<Element, () => void>();
+const onScreen = new Set<Element>();
+const observer = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) onScreen.add(target);
+      else onScreen.delete(target);
+      if (isIntersecting) drawers.get(target)?.();
+    }
+  },
+  { rootMargin: "100px" },
+);
+let due = false;
+
+function redraw(): void {
+  due = false;
+  for (const each of onScreen) drawers.get(each)?.();
+}
+
+// Once a frame, and not at all while the page is hidden.
+function redrawSoon(): void {
+  if (!due) requestAnimationFrame(redraw);
+  due = true;
+}
+
+history.listen(redrawSoon);
+const scheme = matchMedia("(prefers-color-scheme: dark)");
+scheme.addEventListener("change", redrawSoon);
+
+function drawnBy(element: Element, draw: () => void): () => void {
+  drawers.set(element, draw);
+  observer.observe(element);
+  return () => {
+    observer.unobserve(element);
+    onScreen.delete(element);
+    drawers.delete(element);
+  };
+}
+
+// The style sheet's, as of the scheme: asking for one each time would compute styles hundreds of times a second.
+const colours = new Map<string, string>();
+scheme.addEventListener("change", () => colours.clear());
 function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let found = colours.get(name);
+  if (!found) {
+    found = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    colours.set(name, found);
+  }
+  return found;
 }
 
 const kSparkWidth = 110;
 const kSparkHeight = 24;
+const kSparkPoints = 60;
 
-export function Sparkline({ values, label }: { values: (number | null)[]; label: string }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    const context = canvas.current?.getContext("2d");
-    if (!context) return;
-    const scale = devicePixelRatio || 1;
-    canvas.current!.width = kSparkWidth * scale;
-    canvas.current!.height = kSparkHeight * scale;
-    context.scale(scale, scale);
-    const shown = values.slice(-60);
-    const most = Math.max(1, ...shown.map((each) => each ?? 0));
-    context.strokeStyle = colour("--accent");
-    context.lineWidth = 1.5;
-    context.beginPath();
-    shown.forEach((each, at) => {
-      const x = kSparkWidth - (shown.length - 1 - at) * (kSparkWidth / 59);
-      const y = kSparkHeight - 2 - ((each ?? 0) / most) * (kSparkHeight - 4);
-      if (at === 0) context.moveTo(x, y);
-      else context.lineTo(x, y);
-    });
-    context.stroke();
+function drawSpark(canvas: HTMLCanvasElement, values: (number | null)[]): void {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const scale = devicePixelRatio || 1;
+  if (canvas.width !== kSparkWidth * scale) {
+    canvas.width = kSparkWidth * scale;
+    canvas.height = kSparkHeight * scale;
+  }
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, kSparkWidth, kSparkHeight);
+  const shown = values.slice(-kSparkPoints);
+  let most = 1;
+  for (const each of shown) most = Math.max(most, each ?? 0);
+  context.strokeStyle = colour("--accent");
+  context.lineWidth = 1.5;
+  context.lineJoin = "round";
+  context.beginPath();
+  shown.forEach((each, at) => {
+    const x = kSparkWidth - 2 - (shown.length - 1 - at) * ((kSparkWidth - 4) / (kSparkPoints - 1));
+    const y = kSparkHeight - 2 - ((each ?? 0) / most) * (kSparkHeight - 4);
+    if (at === 0) context.moveTo(x, y);
+    else context.lineTo(x, y);
   });
+  context.stroke();
+}
+
+/** Of what the history has by that name. */
+export function Sparkline({ of, label }: { of: string; label: string }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => drawnBy(canvas.current!, () => drawSpark(canvas.current!, history.of(of))), [of]);
   return <canvas ref={canvas} class="spark" role="img" aria-label={label} />;
 }
 
 export interface Line {
   label: string;
-  values: (number | null)[];
   colour: string; // a custom property of the style sheet
 }
 
-// Of the same times; all lines have one axis.
-export function Chart({ times, lines, label, height = 130, format }: {
-  times: number[];
+interface ChartProps {
   lines: Line[];
   label: string;
+  /** Times, and for each line as many values. Asked for when it is drawn. */
+  data: () => [number[], ...(number | null)[][]];
   height?: number;
   format?: (number: number) => string;
-}) {
+  steps?: boolean;
+}
+
+function makePlot(element: HTMLElement, { lines, height = 130, format, steps }: ChartProps): uPlot {
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  const stepped = steps ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {};
+  return new uPlot(
+    {
+      width: Math.max(120, element.clientWidth),
+      height,
+      cursor: { show: false },
+      legend: { show: false },
+      scales: { y: { range: (_, __, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
+      axes: [
+        { ...axis, size: 26, space: 90, values: [[1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
+        { ...axis, size: 56, space: 28, values: (_, ticks) => ticks.map((each) => (format ? format(each) : String(each))) },
+      ],
+      series: [
+        {},
+        ...lines.map((each) => ({ label: each.label, stroke: colour(each.colour), width: 1.5, points: { show: false }, ...stepped })),
+      ],
+    },
+    [[], ...lines.map(() => [])],
+    element,
+  );
+}
+
+/** All lines have one axis. It is made when it comes on the screen first, in a place that has its height before. */
+export function Chart(props: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const { lines, label, height = 130 } = props;
   const names = lines.map((each) => each.label).join();
 
   useEffect(() => {
     const element = place.current!;
-    const make = () => {
-      plot.current?.destroy();
-      const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
-      plot.current = new uPlot(
-        {
-          width: Math.max(120, element.clientWidth),
-          height,
-          cursor: { show: false },
-          legend: { show: lines.length > 1, live: false },
-          scales: { y: { range: (_, __, most) => [0, Math.max(1, (most ?? 0) * 1.1)] } },
-          axes: [
-            axis,
-            { ...axis, size: 60, values: (_, ticks) => ticks.map((each) => (format ? format(each) : String(each))) },
-          ],
-          series: [{}, ...lines.map((each) => ({ label: each.label, stroke: colour(each.colour), width: 1.5, points: { show: false } }))],
-        },
-        [[], ...lines.map(() => [])],
-        element,
-      );
+    let plot: uPlot | null = null;
+    const draw = () => {
+      plot ??= makePlot(element, latest.current);
+      plot.setData(latest.current.data() as uPlot.AlignedData);
     };
-    make();
-    const resized = new ResizeObserver(() =>
-      plot.current?.setSize({ width: Math.max(120, element.clientWidth), height }),
-    );
+    const forget = drawnBy(element, draw);
+    const resized = new ResizeObserver(() => plot?.setSize({ width: Math.max(120, element.clientWidth), height }));
     resized.observe(element);
-    const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", make);
+    const changed = () => {
+      plot?.destroy();
+      plot = null; // made again in the other colours, by the drawing that the change brings
+    };
+    scheme.addEventListener("change", changed);
     return () => {
+      forget();
       resized.disconnect();
-      scheme.removeEventListener("change", make);
-      plot.current?.destroy();
-      plot.current = null;
+      scheme.removeEventListener("change", changed);
+      plot?.destroy();
     };
   }, [names, height]);
 
-  useEffect(() => {
-    const data = lines.map((each) => each.values.slice(-times.length));
-    if (data.every((each) => each.length === times.length))
-      plot.current?.setData([times, ...data] as uPlot.AlignedData);
-  });
-  return <div class="chart" ref={place} role="img" aria-label={label} style={{ minHeight: height }} />;
+  return (
+    <figure class="chart" role="img" aria-label={label}>
+      <div ref={place} style={{ height: `${height}px` }} />
+      {lines.length > 1 && (
+        <figcaption aria-hidden="true">
+          {lines.map((each) => (
+            <span key={each.label} class="key">
+              <i style={{ background: `var(${each.colour})` }} /> {each.label}
+            </span>
+          ))}
+        </figcaption>
+      )}
+    </figure>
+  );
+}
+
+/** What the history has by these names, each as long as its times. */
+export function recent(names: string[]): [number[], ...(number | null)[][]] {
+  const { times } = history;
+  return [times, ...names.map((each) => padded(history.of(each), times.length))];
+}
+
+function padded(values: (number | null)[], length: number): (number | null)[] {
+  if (values.length === length) return values;
+  return values.length > length
+    ? values.slice(-length)
+    : [...new Array<null>(length - values.length).fill(null), ...values];
 }

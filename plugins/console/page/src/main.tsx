@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { post, type Session } from "./api";
 import { EventsPage, PluginsPage, SocketsPage } from "./others";
 import { OverviewPage } from "./overview";
-import { connect, say, useStore } from "./store";
+import { address, connect, say, show, useStore, type State } from "./store";
 import "./style.css";
 import { WatcherPage } from "./watcher";
 
@@ -62,19 +62,56 @@ function useHash(): string {
 }
 
 const kPages = [
-  ["#/", "Overview"],
-  ["#/sockets", "Sockets"],
-  ["#/plugins", "Plugins"],
-  ["#/events", "Events"],
+  ["/", "Overview"],
+  ["/sockets", "Sockets"],
+  ["/plugins", "Plugins"],
+  ["/events", "Events"],
 ] as const;
 
-function Page({ hash }: { hash: string }) {
-  const watcher = /^#\/watcher\/(.+)$/.exec(hash);
-  if (watcher) return <WatcherPage key={hash} name={decodeURIComponent(watcher[1]!)} />;
-  if (hash === "#/sockets") return <SocketsPage />;
-  if (hash === "#/plugins") return <PluginsPage />;
-  if (hash === "#/events") return <EventsPage />;
+/** "#east/sockets": which circusd, empty for the console's own, and which page. */
+function whereOf(hash: string): { endpoint: string; page: string } {
+  const slash = hash.indexOf("/");
+  if (slash < 0) return { endpoint: "", page: "/" };
+  return { endpoint: decoded(hash.slice(1, slash)), page: hash.slice(slash) };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody typed it
+  }
+}
+
+function Page({ page }: { page: string }) {
+  const watcher = /^\/watcher\/(.+)$/.exec(page);
+  if (watcher) return <WatcherPage key={page} name={decoded(watcher[1]!)} />;
+  if (page === "/sockets") return <SocketsPage />;
+  if (page === "/plugins") return <PluginsPage />;
+  if (page === "/events") return <EventsPage />;
   return <OverviewPage />;
+}
+
+// Nothing to choose from where there is but the console's own.
+function Endpoints({ state }: { state: State }) {
+  const { endpoints, endpoint } = state;
+  if (endpoints.length < 2) return null;
+  const go = (name: string) => {
+    location.hash = address("/", name);
+  };
+  return (
+    <label class="endpoints">
+      <span class="hidden">circusd</span>
+      <select value={endpoint} onChange={(event) => go(event.currentTarget.value)}>
+        {endpoints.map(({ name, problem }) => (
+          <option key={name} value={name}>
+            {name || "this circusd"}
+            {problem && " (unreachable)"}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
 }
 
 function logOut(): void {
@@ -83,32 +120,48 @@ function logOut(): void {
     .then(() => location.reload());
 }
 
+function statusOf(state: State): { text: string; wrong: boolean } {
+  const { session, online, endpoint, endpoints, overview } = state;
+  if (session === null || (!online && !overview && !state.failed)) return { text: "connecting …", wrong: false };
+  if (session.role === "none") return { text: "", wrong: false };
+  if (!online) return { text: "offline: trying again …", wrong: true };
+  const problem = endpoints.find((each) => each.name === endpoint)?.problem;
+  if (problem) return { text: problem, wrong: true };
+  return { text: `${session.user || "connected"}${session.role === "read" ? " (may only read)" : ""}`, wrong: false };
+}
+
 function App() {
-  const { session, online, overview, error } = useStore();
-  const hash = useHash();
+  const state = useStore();
+  const { session, overview, error, endpoint, endpoints } = state;
+  const where = whereOf(useHash());
+  useEffect(() => show(where.endpoint), [where.endpoint]);
   const inside = session !== null && session.role !== "none";
-  const here = hash === "" ? "#/" : hash;
+  const known = endpoints.some((each) => each.name === endpoint);
+  const status = statusOf(state);
+  const name = /^\/watcher\/(.+)$/.exec(where.page)?.[1];
+  const title = name ? decoded(name) : kPages.find(([page]) => page === where.page)?.[1];
+  useEffect(() => {
+    document.title = [inside ? title : "", endpoint, "circusd"].filter(Boolean).join(" · ");
+  }, [inside, title, endpoint]);
   return (
     <>
+      <a class="skip" href={location.hash || "#/"} onClick={skip}>
+        To the content
+      </a>
       <header>
         <h1>circusd</h1>
+        {inside && <Endpoints state={state} />}
         {inside && (
           <nav aria-label="pages">
-            {kPages.map(([target, label]) => (
-              <a href={target} aria-current={here === target ? "page" : undefined}>
+            {kPages.map(([page, label]) => (
+              <a key={page} href={address(page)} aria-current={where.page === page ? "page" : undefined}>
                 {label}
               </a>
             ))}
           </nav>
         )}
-        <p role="status" class={online || !inside ? "quiet" : "wrong"}>
-          {session === null
-            ? "connecting …"
-            : !inside
-              ? ""
-              : online
-                ? `${session.user || "connected"}${session.role === "read" ? " (may only read)" : ""}`
-                : "offline: trying again …"}
+        <p role="status" class={status.wrong ? "wrong" : "quiet"}>
+          {status.text}
         </p>
         {inside && session.login && (
           <button type="button" onClick={logOut}>
@@ -116,21 +169,29 @@ function App() {
           </button>
         )}
       </header>
-      <main tabIndex={-1} class={online ? "" : "old"}>
+      <main tabIndex={-1} class={status.wrong ? "old" : ""}>
         <p role="alert" class="wrong">
           {error}
         </p>
         {session !== null && !inside && <Login session={session} />}
-        {inside && <Page hash={hash} />}
+        {inside && known && where.endpoint === endpoint && <Page key={endpoint} page={where.page} />}
+        {inside && !known && <p>This console has no endpoint {endpoint}.</p>}
       </main>
-      {inside && overview?.daemon.pid !== undefined && (
+      {inside && (
         <footer class="quiet">
-          circusd {overview.daemon.pid} · {overview.daemon.cpu?.toFixed(1)} % CPU · {overview.daemon.mem_info1}
+          {overview?.daemon.pid !== undefined &&
+            `circusd ${overview.daemon.pid} · ${overview.daemon.cpu?.toFixed(1)} % CPU · ${overview.daemon.mem_info1}`}
         </footer>
       )}
     </>
   );
 }
 
+function skip(event: Event): void {
+  event.preventDefault();
+  document.querySelector<HTMLElement>("main")?.focus();
+}
+
 render(<App />, document.getElementById("app")!);
+show(whereOf(location.hash).endpoint);
 void connect();

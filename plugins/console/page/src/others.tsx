@@ -1,66 +1,62 @@
 // The pages of sockets, plugins and events.
-import { useEffect, useState } from "preact/hooks";
-import { get, type Plugin } from "./api";
+import { useState } from "preact/hooks";
+import { type Plugin } from "./api";
 import { figure } from "./format";
-import { Chart } from "./graphs";
+import { Chart, recent } from "./graphs";
 import { EventList } from "./overview";
-import { history, run, useStore } from "./store";
+import { useRead } from "./read";
+import { run, useStore } from "./store";
 
 export function SocketsPage() {
   const { overview } = useStore();
   if (!overview) return <p class="quiet">Waiting for the first figures …</p>;
   if (overview.sockets.length === 0) return <p>circusd holds no sockets.</p>;
   return (
-    <ul class="cards">
+    <>
+    <h2>Sockets</h2>
+    <ul class="cards large" aria-label="sockets">
       {overview.sockets.map(({ name, fd, path, host, port, backlog, figures }) => (
         <li class="card" key={name}>
           <h3>
             {name} <span class="quiet">{path ?? `${host}:${port}`}</span>
           </h3>
           <p class="quiet">
-            descriptor {fd} · backlog {backlog} · queue {figure(figures.queue)} of {figure(figures.limit)} · in flight{" "}
-            {figure(figures.in_flight)} · accepted {figure(figures.accepted)} · dropped {figure(figures.drops)}
+            descriptor {fd} · backlog {backlog} · queue {figure(figures?.queue)} of {figure(figures?.limit)} · in flight{" "}
+            {figure(figures?.in_flight)} · accepted {figure(figures?.accepted)} · dropped {figure(figures?.drops)}
           </p>
-          {figures.absent && <p class="quiet">{figures.absent}</p>}
+          {figures?.absent && <p class="quiet">{figures.absent}</p>}
           <Chart
-            times={history.times}
             label={`connections per second, in flight and queue of ${name}`}
+            data={() => recent([`socket ${name} rate`, `socket ${name} in_flight`, `socket ${name} queue`])}
             lines={[
-              { label: "connections per second", values: history.of(`socket ${name} rate`), colour: "--accent" },
-              { label: "in flight", values: history.of(`socket ${name} in_flight`), colour: "--second" },
-              { label: "queue", values: history.of(`socket ${name} queue`), colour: "--third" },
+              { label: "connections per second", colour: "--accent" },
+              { label: "in flight", colour: "--second" },
+              { label: "queue", colour: "--third" },
             ]}
           />
         </li>
       ))}
     </ul>
+    </>
   );
 }
 
 export function PluginsPage() {
-  const { session, online } = useStore();
-  const [plugins, setPlugins] = useState<Record<string, Plugin>>({});
+  const { session } = useStore();
   const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let over = false;
-    const look = () =>
-      get<{ plugins: Record<string, Plugin> }>("plugins")
-        .then((found) => !over && setPlugins(found.plugins))
-        .catch(() => {});
-    void look();
-    const timer = setInterval(() => void look(), 3000);
-    return () => {
-      over = true;
-      clearInterval(timer);
-    };
-  }, [turn, online]);
+  const { value, settled } = useRead<{ plugins: Record<string, Plugin> }>("plugins", turn, 3000);
   const act = async (name: string, action: string) => {
     await run("plugin", { name, action, waiting: true });
     setTurn(turn + 1);
   };
   const off = session?.role !== "operate";
+  const plugins = Object.entries(value?.plugins ?? {});
+  if (!settled) return <p class="quiet">Waiting for the first figures …</p>;
+  if (plugins.length === 0) return <p>circusd has no plugins.</p>;
   return (
-    <div class="wide">
+    <>
+    <h2 id="plugins">Plugins</h2>
+    <div class="wide" role="region" aria-labelledby="plugins" tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -77,10 +73,11 @@ export function PluginsPage() {
           </tr>
         </thead>
         <tbody>
-          {Object.entries(plugins).map(([name, each]) => (
+          {plugins.map(([name, each]) => (
             <tr key={name}>
-              <th scope="row" title={each.summary}>
+              <th scope="row">
                 {name} <span class="quiet">{each.version}</span>
+                <div class="quiet summary">{each.summary}</div>
               </th>
               <td>
                 <span class={`status ${each.state}`}>{each.state}</span> {each.error}
@@ -109,6 +106,7 @@ export function PluginsPage() {
         </tbody>
       </table>
     </div>
+    </>
   );
 }
 
@@ -118,10 +116,11 @@ export function EventsPage() {
   const events = state.events.filter((each) => each.topic.includes(filter));
   return (
     <>
+      <h2>Events</h2>
       <label>
         Topics with <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
       </label>
-      <EventList state={{ ...state, events }} most={200} />
+      <EventList state={{ ...state, events }} most={200} brief={false} />
     </>
   );
 }

@@ -1,9 +1,10 @@
 // The first page: every watcher in a row, then the sockets and the newest events.
 import type { Session, Watcher } from "./api";
+import { Component } from "preact";
 import { useState } from "preact/hooks";
 import { bytes, clock, figure, percent } from "./format";
 import { Sparkline } from "./graphs";
-import { history, run, useStore, type State } from "./store";
+import { address, run, useStore, type State } from "./store";
 
 export const kActions = ["start", "stop", "restart", "reload"] as const;
 
@@ -40,12 +41,29 @@ export function Scale({ watcher, session }: { watcher: Watcher; session: Session
 
 export const Status = ({ status }: { status: string }) => <span class={`status ${status}`}>{status}</span>;
 
-function Row({ watcher, session }: { watcher: Watcher; session: Session }) {
+/** Whether two values of one JSON are the same, one level deep. */
+export function same(a: object, b: object): boolean {
+  const keys = Object.keys(a) as (keyof typeof a)[];
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+// Rendered again only when there is something new: there may be hundreds.
+class Row extends Component<{ watcher: Watcher; session: Session }> {
+  override shouldComponentUpdate(next: { watcher: Watcher; session: Session }): boolean {
+    return next.session !== this.props.session || !same(next.watcher, this.props.watcher);
+  }
+
+  override render({ watcher, session }: { watcher: Watcher; session: Session }) {
+    return <Cells watcher={watcher} session={session} />;
+  }
+}
+
+function Cells({ watcher, session }: { watcher: Watcher; session: Session }) {
   const { name } = watcher;
   return (
     <tr>
       <th scope="row">
-        <a href={`#/watcher/${encodeURIComponent(name)}`}>{name}</a>
+        <a href={address(`/watcher/${encodeURIComponent(name)}`)}>{name}</a>
       </th>
       <td>
         <Status status={watcher.status} />
@@ -55,7 +73,7 @@ function Row({ watcher, session }: { watcher: Watcher; session: Session }) {
       </td>
       <td class="number">{percent(watcher.cpu)}</td>
       <td>
-        <Sparkline values={history.of(`${name} cpu`)} label={`cpu of ${name}: ${percent(watcher.cpu)}`} />
+        <Sparkline of={`${name} cpu`} label={`cpu of ${name}: ${percent(watcher.cpu)}`} />
       </td>
       <td class="number">{bytes(watcher.rss)}</td>
       <td class="number">{watcher.deaths}</td>
@@ -106,24 +124,37 @@ function AddWatcher() {
   );
 }
 
-export function EventList({ state, most }: { state: State; most: number }) {
+// What an event says beside its topic: not what it does not have, and of a death not what the table of deaths has.
+const kUnsaid = new Set(["time", "watcher", "cpu_user", "cpu_system", "max_rss", "age"]);
+
+function details(payload: Record<string, unknown>): string {
+  return Object.entries(payload)
+    .filter(([key, value]) => !kUnsaid.has(key) && value !== null && value !== false && value !== "")
+    .map(([key, value]) => {
+      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+      return `${key} ${typeof value === "number" ? Number(value.toFixed(3)) : text}`;
+    })
+    .join(", ");
+}
+
+/** The newest. A brief one has a line for each, and places for as many as there may be: none of it moves when one comes. */
+export function EventList({ state, most, brief }: { state: State; most: number; brief: boolean }) {
+  const shown = state.events.slice(0, most);
+  const places = brief ? Array.from({ length: most }, (_, at) => shown[at]) : shown;
   return (
     <>
       {state.lost > 0 && <p class="quiet">{state.lost} events came too fast to be shown.</p>}
-      <ol class="events">
-        {state.events.slice(0, most).map(({ seq, topic, payload }) => {
-          const { time, watcher: _, ...rest } = payload;
-          return (
-            <li key={seq}>
-              <time>{typeof time === "number" ? clock(time) : ""}</time> <b>{topic}</b>{" "}
-              <span class="quiet">
-                {Object.entries(rest)
-                  .map(([key, value]) => `${key} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`)
-                  .join(", ")}
-              </span>
+      <ol class={brief ? "events brief" : "events"} aria-label="events, the newest first">
+        {places.map((event, at) =>
+          event ? (
+            <li key={brief ? at : event.seq}>
+              <time>{typeof event.payload["time"] === "number" ? clock(event.payload["time"]) : ""}</time>{" "}
+              <b>{event.topic}</b> <span class="quiet">{details(event.payload)}</span>
             </li>
-          );
-        })}
+          ) : (
+            <li key={at} aria-hidden="true" />
+          ),
+        )}
       </ol>
     </>
   );
@@ -160,7 +191,7 @@ export function OverviewPage() {
       {overview.sockets.length > 0 && (
         <section aria-labelledby="sockets">
           <h2 id="sockets">
-            <a href="#/sockets">Sockets</a>
+            <a href={address("/sockets")}>Sockets</a>
           </h2>
           <div class="wide">
             <table>
@@ -181,11 +212,11 @@ export function OverviewPage() {
                   <tr key={name}>
                     <th scope="row">{name}</th>
                     <td>{path ?? `${host}:${port}`}</td>
-                    <td class="number">{figure(figures.queue)}</td>
-                    <td class="number">{figure(figures.in_flight)}</td>
-                    <td class="number">{figure(figures.accepted)}</td>
+                    <td class="number">{figure(figures?.queue)}</td>
+                    <td class="number">{figure(figures?.in_flight)}</td>
+                    <td class="number">{figure(figures?.accepted)}</td>
                     <td>
-                      <Sparkline values={history.of(`socket ${name} rate`)} label={`connections per second of ${name}`} />
+                      <Sparkline of={`socket ${name} rate`} label={`connections per second of ${name}`} />
                     </td>
                   </tr>
                 ))}
@@ -196,9 +227,9 @@ export function OverviewPage() {
       )}
       <section aria-labelledby="events">
         <h2 id="events">
-          <a href="#/events">Events</a>
+          <a href={address("/events")}>Events</a>
         </h2>
-        <EventList state={state} most={12} />
+        <EventList state={state} most={12} brief />
       </section>
     </>
   );

@@ -1,23 +1,36 @@
 // What the page knows, and the WebSocket it knows it from. The connection comes back by itself: half a second after it
 // was lost, then after twice as long each time, ten seconds at the most.
 import { useEffect, useState } from "preact/hooks";
-import { command, Failed, session as askSession, type Event, type Overview, type Session } from "./api";
-import { History } from "./history";
+import {
+  base, choose, command, Failed, endpoints as askEndpoints, session as askSession, type Endpoint, type Event, type Overview, type Session,
+} from "./api";
+import { history } from "./history";
 
 const kEvents = 200;
 
 export interface State {
   session: Session | null;
-  online: boolean;
+  online: boolean; // there is a connection to the console
+  failed: boolean; // it has been tried since there was one
+  endpoint: string; // of the circusd that is shown; empty: the console's own
+  endpoints: Endpoint[];
   overview: Overview | null;
   events: Event[]; // the newest first
   lost: number;
   error: string;
 }
 
-export const history = new History();
-
-let state: State = { session: null, online: false, overview: null, events: [], lost: 0, error: "" };
+let state: State = {
+  session: null,
+  online: false,
+  failed: false,
+  endpoint: "",
+  endpoints: [],
+  overview: null,
+  events: [],
+  lost: 0,
+  error: "",
+};
 let watched: string | null = null;
 let socket: WebSocket | null = null;
 let pause = 500;
@@ -45,9 +58,10 @@ function remember(overview: Overview): void {
     figures.set(`${each.name} cpu`, each.cpu);
     figures.set(`${each.name} rss`, each.rss);
   }
-  const before = new Map(state.overview?.sockets.map((each) => [each.name, each.figures.accepted]));
+  const before = new Map(state.overview?.sockets.map((each) => [each.name, each.figures?.accepted]));
   const passed = state.overview ? overview.time - state.overview.time : 0;
   for (const { name, figures: now } of overview.sockets) {
+    if (!now) continue;
     const last = before.get(name);
     const rate = passed > 0 && now.accepted !== null && last != null ? Math.max(0, now.accepted - last) / passed : null;
     figures.set(`socket ${name} rate`, rate);
@@ -65,7 +79,11 @@ function receive(message: Record<string, unknown> & { type: string }): void {
   switch (message.type) {
     case "hello":
       pause = 500;
-      return change({ online: true, events: [], lost: 0 });
+      // It may have been chosen while the connection was being made.
+      if (watched !== null) socket?.send(JSON.stringify({ watcher: watched }));
+      return change({ online: true, failed: false, events: [], lost: 0 });
+    case "endpoints":
+      return change({ endpoints: message["endpoints"] as Endpoint[] });
     case "overview": {
       const overview = message as unknown as Overview;
       remember(overview);
@@ -81,20 +99,26 @@ function receive(message: Record<string, unknown> & { type: string }): void {
 }
 
 function later(): void {
-  change({ online: false });
+  change({ online: false, failed: true });
   clearTimeout(again);
   again = setTimeout(() => void connect(), pause);
   pause = Math.min(pause * 2, 10000);
 }
 
+/** The address of a page about the circusd that is shown: its name, if it has one, and then the page's, "/sockets". */
+export const address = (page: string, endpoint = state.endpoint): string => `#${encodeURIComponent(endpoint)}${page}`;
+
 function open(): void {
-  const address = new URL("api/v1/events?overview=1&past=100", location.href);
-  address.hash = "";
-  address.protocol = address.protocol.replace("http", "ws");
-  if (watched !== null) address.searchParams.set("watcher", watched);
-  const mine = new WebSocket(address);
+  clearTimeout(again);
+  const events = new URL(`${base(state.endpoint)}events?overview=1&past=100`, location.href);
+  events.hash = "";
+  events.protocol = events.protocol.replace("http", "ws");
+  if (watched !== null) events.searchParams.set("watcher", watched);
+  const mine = new WebSocket(events);
   socket = mine;
-  mine.onmessage = ({ data }: MessageEvent<string>) => receive(JSON.parse(data));
+  mine.onmessage = ({ data }: MessageEvent<string>) => {
+    if (socket === mine) receive(JSON.parse(data));
+  };
   mine.onclose = () => {
     if (socket === mine) later();
   };
@@ -106,15 +130,38 @@ export async function connect(): Promise<void> {
   old?.close();
   try {
     const session = await askSession();
-    change({ session });
-    if (session.role !== "none") open();
+    const endpoints = session.role === "none" ? [] : await askEndpoints();
+    change({ session, endpoints });
+    if (session.role !== "none") openIfKnown();
   } catch {
     later();
   }
 }
 
+function openIfKnown(): void {
+  const known = state.endpoints.some((each) => each.name === state.endpoint);
+  if (known) open();
+  else change({ online: true }); // and the page says that there is no such one
+}
+
+/** Shows another circusd from now on. */
+export function show(endpoint: string): void {
+  if (endpoint === state.endpoint) return;
+  choose(endpoint);
+  history.clear();
+  watched = null;
+  change({ endpoint, overview: null, events: [], lost: 0, error: "" });
+  if (state.session !== null && state.session.role !== "none") {
+    const old = socket;
+    socket = null;
+    openIfKnown();
+    old?.close();
+  }
+}
+
 // Whose processes the overview brings along.
 export function watch(name: string | null): void {
+  if (watched === name) return;
   watched = name;
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ watcher: name }));
 }

@@ -1,11 +1,14 @@
 // One watcher: a card a process, its last lines, its options.
+import { Component } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Failed, get, type Line, type Process } from "./api";
+import { type Autoscale, type Death, Failed, type Gauges, get, type Line, type Process } from "./api";
+import { Decisions, GaugeTable, isScaled } from "./autoscaler";
 import { Deaths } from "./deaths";
 import { age, bytes, clock, percent } from "./format";
-import { Chart } from "./graphs";
-import { Actions, EventList, Scale, Status } from "./overview";
-import { history, run, useStore, watch } from "./store";
+import { Chart, recent } from "./graphs";
+import { Actions, EventList, same, Scale, Status } from "./overview";
+import { useRead } from "./read";
+import { run, useStore, watch } from "./store";
 
 // What `set` takes where allow_add is off, and what takes effect without a new process.
 const kEditable = [
@@ -13,32 +16,53 @@ const kEditable = [
   "respawn", "autostart", "stop_signal", "min_uptime", "max_backoff",
 ];
 
-function ProcessCard({ process, name, off }: { process: Process; name: string; off: boolean }) {
-  const { pid } = process;
-  return (
-    <li class="card">
-      <h3>
-        {process.wid !== undefined && <span class="wid">{process.wid}</span>} {process.cmdline}{" "}
-        <span class="quiet">pid {pid}</span>
-      </h3>
-      <p class="quiet">
-        {percent(process.cpu)} CPU · {process.mem_info1} · {age(process.age)} · {process.username}
-      </p>
-      <Chart
-        times={history.times}
-        label={`cpu and memory of ${pid}, per cent`}
-        height={110}
-        format={(number) => `${number} %`}
-        lines={[
-          { label: "CPU", values: history.of(`${pid} cpu`), colour: "--accent" },
-          { label: "memory", values: history.of(`${pid} mem`), colour: "--second" },
-        ]}
-      />
-      <button type="button" disabled={off} aria-label={`kill ${pid}`} onClick={() => void run("kill", { name, pid })}>
-        kill
-      </button>
-    </li>
-  );
+interface CardProps {
+  process: Process;
+  name: string;
+  off: boolean;
+}
+
+const kCardLines = [
+  { label: "CPU", colour: "--accent" },
+  { label: "memory", colour: "--second" },
+];
+
+// Rendered again only when there is something new to read: there may be hundreds.
+class ProcessCard extends Component<CardProps> {
+  override shouldComponentUpdate(next: CardProps): boolean {
+    const { process } = this.props;
+    const shown = { ...process, age: age(process.age), children: null };
+    return next.off !== this.props.off || !same(shown, { ...next.process, age: age(next.process.age), children: null });
+  }
+
+  override render({ process, name, off }: CardProps) {
+    const { pid } = process;
+    return (
+      <li class="card">
+        <h3>
+          {process.wid !== undefined && (
+            <span class="wid" title="wid">
+              {process.wid}
+            </span>
+          )}{" "}
+          {process.cmdline} <span class="quiet">pid {pid}</span>
+        </h3>
+        <p class="quiet">
+          {percent(process.cpu)} CPU · {process.mem_info1} · {age(process.age)} · {process.username}
+        </p>
+        <Chart
+          label={`cpu and memory of ${pid}, per cent`}
+          height={110}
+          format={(number) => `${number} %`}
+          data={() => recent([`${pid} cpu`, `${pid} mem`])}
+          lines={kCardLines}
+        />
+        <button type="button" disabled={off} aria-label={`kill ${pid}`} onClick={() => void run("kill", { name, pid })}>
+          kill
+        </button>
+      </li>
+    );
+  }
 }
 
 function Logs({ name }: { name: string }) {
@@ -109,6 +133,8 @@ function Logs({ name }: { name: string }) {
 
 type Options = Record<string, unknown>;
 
+const kEvery = 2000; // milliseconds between two looks at what is not pushed
+
 function Option({ name, option, value, editable, changed }: {
   name: string;
   option: string;
@@ -153,16 +179,7 @@ function Option({ name, option, value, editable, changed }: {
   );
 }
 
-function OptionTable({ name, off, turn }: { name: string; off: boolean; turn: string }) {
-  const [options, setOptions] = useState<Options>({});
-  const [asked, setAsked] = useState(0);
-  useEffect(() => {
-    let over = false;
-    get<{ options: Options }>(`watchers/${encodeURIComponent(name)}`)
-      .then((found) => !over && setOptions(found.options))
-      .catch(() => {});
-    return () => void (over = true);
-  }, [name, asked, turn]);
+function OptionTable({ name, off, options, read }: { name: string; off: boolean; options: Options; read: () => void }) {
   return (
     <section aria-labelledby="options">
       <h2 id="options">Options</h2>
@@ -176,7 +193,7 @@ function OptionTable({ name, off, turn }: { name: string; off: boolean; turn: st
                 option={option}
                 value={value}
                 editable={!off && kEditable.includes(option)}
-                changed={() => setAsked(asked + 1)}
+                changed={read}
               />
             ))}
           </tbody>
@@ -186,20 +203,49 @@ function OptionTable({ name, off, turn }: { name: string; off: boolean; turn: st
   );
 }
 
-export function WatcherPage({ name }: { name: string }) {
+/** Everything below the cards. It is shown when all of it has been read, so that nothing jumps. */
+function Details({ name, off, wanted }: { name: string; off: boolean; wanted: number | undefined }) {
   const state = useStore();
+  const [turn, setTurn] = useState(0);
+  const read = () => setTurn(turn + 1);
+  const path = `watchers/${encodeURIComponent(name)}`;
+  const own = state.events.filter((each) => each.payload["watcher"] === name);
+  const ended = own.find((each) => each.topic.endsWith(".death"))?.seq;
+  const deaths = useRead<{ deaths: Death[] }>(`${path}/deaths?last=20`, ended);
+  const options = useRead<{ options: Options }>(path, `${turn} ${wanted}`);
+  const gauges = useRead<{ gauges: Gauges }>(`${path}/gauges`, 0, kEvery);
+  const scaled = isScaled(gauges.value?.gauges);
+  const decided = useRead<Autoscale>(scaled ? `${path}/autoscale` : null, turn, kEvery);
+  const shown = useRef(false);
+  shown.current ||= deaths.settled && options.settled && gauges.settled && decided.settled;
+  if (!shown.current) return null;
+  return (
+    <>
+      {decided.value && <Decisions name={name} off={off} found={decided.value} read={read} />}
+      <Logs name={name} />
+      <Deaths deaths={(deaths.value?.deaths ?? []).slice().reverse()} />
+      <section aria-labelledby="own-events">
+        <h2 id="own-events">Its events</h2>
+        <EventList state={{ ...state, events: own, lost: 0 }} most={8} brief />
+      </section>
+      <GaugeTable gauges={gauges.value?.gauges ?? {}} />
+      <OptionTable name={name} off={off} options={options.value?.options ?? {}} read={read} />
+    </>
+  );
+}
+
+export function WatcherPage({ name }: { name: string }) {
+  const { overview, session } = useStore();
   useEffect(() => {
     watch(name);
     return () => watch(null);
   }, [name]);
-  const { overview, session } = state;
   const watcher = overview?.watchers.find((each) => each.name === name);
   if (!overview || !session) return <p class="quiet">Waiting for the first figures …</p>;
   if (!watcher) return <p>There is no watcher {name}.</p>;
   const off = session.role !== "operate";
-  const processes = overview.watcher === name ? (overview.processes ?? []) : [];
-  const sorted = processes.slice().sort((a, b) => (a.wid ?? 0) - (b.wid ?? 0));
-  const own = state.events.filter((each) => each.payload["watcher"] === name);
+  const known = overview.watcher === name;
+  const sorted = (known ? (overview.processes ?? []) : []).slice().sort((a, b) => (a.wid ?? 0) - (b.wid ?? 0));
   return (
     <>
       <section aria-labelledby="name">
@@ -212,19 +258,14 @@ export function WatcherPage({ name }: { name: string }) {
         <p class="quiet">
           {percent(watcher.cpu)} CPU · {bytes(watcher.rss)} · {watcher.deaths} ended since the console started
         </p>
-        <ul class="cards">
+        {known && sorted.length === 0 && <p class="quiet">It has no processes.</p>}
+        <ul class="cards" aria-label="processes">
           {sorted.map((each) => (
             <ProcessCard key={each.pid} process={each} name={name} off={off} />
           ))}
         </ul>
       </section>
-      <Deaths name={name} turn={own.filter((each) => each.topic.endsWith(".death")).at(-1)?.seq ?? 0} />
-      <Logs name={name} />
-      <OptionTable name={name} off={off} turn={String(watcher.numprocesses)} />
-      <section aria-labelledby="own-events">
-        <h2 id="own-events">Its events</h2>
-        <EventList state={{ ...state, events: own, lost: 0 }} most={20} />
-      </section>
+      {known && <Details name={name} off={off} wanted={watcher.numprocesses} />}
     </>
   );
 }
