@@ -89,7 +89,10 @@ function drawSpark(canvas: HTMLCanvasElement, values: (number | null)[]): void {
 /** Of what the history has by that name. */
 export function Sparkline({ of, label }: { of: string; label: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => drawnBy(canvas.current!, () => drawSpark(canvas.current!, history.of(of))), [of]);
+  useEffect(() => {
+    const mine = canvas.current!; // which goes before the effect is taken back
+    return drawnBy(mine, () => drawSpark(mine, history.of(of)));
+  }, [of]);
   return <canvas ref={canvas} class="spark" role="img" aria-label={label} />;
 }
 
