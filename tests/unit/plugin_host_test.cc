@@ -21,6 +21,7 @@
 namespace circus::plugin {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -145,8 +146,9 @@ TEST(TruncatedTable, APluginOf10LivesWithATableOf10) {
         ASSERT_TRUE(started) << started.error().text;
         if (const circus_id deaths = backend.id_of("watcher.*.reap")) {
             table.event(deaths, "watcher.web.reap", R"({"process_pid": 7})");
-            table.deliver(Monotonic::now() + Milliseconds(100));
-            EXPECT_THAT(backend.lines, ElementsAre("plugin old: bye, 7"));
+            while (table.deliver(Monotonic::now() + Milliseconds(100))) {
+            }
+            EXPECT_THAT(backend.lines, Contains("plugin old: bye, 7"));  // or more: it was slow
         }
         plugin.stop();
         EXPECT_EQ(plugin.state(), Instance::State::Gone);
