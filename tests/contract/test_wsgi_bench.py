@@ -37,7 +37,9 @@ class WsgiBench(unittest.TestCase):
                 for users, figures in results["matrix"][name].items():
                     told = f"{name}, {users} users: {figures}\n{said}"
                     self.assertEqual(figures["errors"], 0, told)
-                    self.assertGreater(figures["rps"], 0, told)
+                    self.assertGreater(figures["requests"], 0, told)
+                    if "min" not in figures:  # on a machine that has no time for it nothing ended in that second
+                        continue
                     # The work has a sleep of 0.1 s in it.
                     self.assertGreaterEqual(figures["min"], 0.1, told)
                     self.assertLessEqual(figures["min"], figures["med"], told)

@@ -141,7 +141,8 @@ class Results:
             return []
         worst, where = 9.0, ""
         for users in self.users():
-            rates = {name: self.matrix[name][users]["rps"] for name in self.of(nginx) if users in self.matrix[name]}
+            rates = {name: self.matrix[name][users]["rps"] for name in self.of(nginx)
+                     if users in self.matrix[name] and not self.rows[name].autoscaled}
             mine = max((rates[name] for name in ours if name in rates), default=0)
             share = mine / max(max(rates.values(), default=1), 0.001)
             if share < worst:
