@@ -43,11 +43,13 @@ class Subscribed:
     """circus-top, for as long as it is entered."""
 
     def __init__(self, bench, tools):
-        self.command = [str(tools / "bin/circus-top"), "--endpoint", bench.endpoint, "--json"]
+        self.command = [str(tools / "bin/circus-top"), "--endpoint", bench.endpoint, "--json", "--timeout",
+                        str(PATIENCE)]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE)
-        self.process.stdout.readline()
+        if not self.process.stdout.readline():
+            fail("circus-top ended")
         self.reader = threading.Thread(target=self.process.stdout.read)
         self.reader.start()
 
