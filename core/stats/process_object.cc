@@ -105,7 +105,7 @@ std::optional<sys::ProcessFigures> ProcessLooks::read(Last& last, pid_t pid, Tim
             return std::nullopt;
     }
     const bool is_watched = last.looked != TimePoint{} && now - last.looked < kKeepOpen;
-    if (opened && is_watched && open_ < kMostOpen) {
+    if (opened && is_watched && open_ < most_open_) {
         last.file = std::move(opened);
         ++open_;
     }

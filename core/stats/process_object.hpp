@@ -24,7 +24,8 @@ namespace circus::stats {
 class ProcessLooks {
   public:
     static constexpr auto kKeepOpen = std::chrono::seconds(5);
-    static constexpr std::size_t kMostOpen = 4096;  // descriptors; further processes are opened each time
+    // Descriptors: the others are opened each time. By default a quarter of what this process may have.
+    explicit ProcessLooks(std::size_t most_open = sys::descriptor_limit() / 4) : most_open_(most_open) {}
 
     // What the caller knows of a process beyond its figures.
     struct Beside {
@@ -68,6 +69,7 @@ class ProcessLooks {
     void close(Last& last);
     void forget(std::map<pid_t, Last>::iterator at);
 
+    const std::size_t most_open_;
     std::map<pid_t, Last> last_;
     std::size_t open_ = 0;
     TimePoint latest_{};

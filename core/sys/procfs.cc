@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <string_view>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -379,6 +380,12 @@ std::uint64_t total_memory_bytes() {
     struct sysinfo info {};
     if (::sysinfo(&info) != 0) return 0;
     return static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
+}
+
+std::size_t descriptor_limit() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return static_cast<std::size_t>(limit.rlim_cur);
 }
 
 }  // namespace circus::sys

@@ -66,5 +66,7 @@ std::vector<pid_t> lineage_of(pid_t pid);
 // Resident memory of the process and all its descendants; pages that they share count for each of them.
 std::uint64_t resident_bytes_of_tree(pid_t pid);
 std::uint64_t total_memory_bytes();
+// How many descriptors this process may have (RLIMIT_NOFILE's soft limit).
+std::size_t descriptor_limit();
 
 }  // namespace circus::sys

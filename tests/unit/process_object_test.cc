@@ -181,6 +181,17 @@ TEST(ProcessLooks, WhatIsLookedAtAgainAtOnceIsKeptOpenUntilNobodyDoes) {
     EXPECT_EQ(looks.kept_open(), 0U);
 }
 
+TEST(ProcessLooks, NoMoreAreKeptOpenThanTheLimitLeavesRoomFor) {
+    ProcessLooks looks(1);
+    const Child one, two;
+    for (const int seconds : {0, 1, 2}) {
+        const auto at = kStart + std::chrono::seconds(seconds);
+        EXPECT_TRUE(looks.look(one.pid(), at, 0, false));
+        EXPECT_TRUE(looks.look(two.pid(), at, 0, false));
+    }
+    EXPECT_EQ(looks.kept_open(), 1U);
+}
+
 TEST(ProcessLooks, AFileOfAProcessThatWasReapedIsClosed) {
     ProcessLooks looks;
     Child child;
