@@ -41,13 +41,19 @@ void LoadWatch::measure(SocketTable::Measured& measured, const Workers& workers)
     auto there = sys::load_at(measured.address.get());
     // Then what was fed before and what was picked since go on.
     if (!there) return measured.rows.clear();
-    for (auto& row : measured.rows) {
+    const auto take = [&](auto&& held_by) {
+        for (auto& row : measured.rows) {
+            const auto pids = workers.find(row.slot);
+            if (pids == workers.end()) continue;
+            for (const pid_t pid : pids->second) row.load += held_by(pid, there->accepted);
+        }
+    };
+    for (auto& row : measured.rows)
         if (const auto queue = there->queues.find(row.inode); queue != there->queues.end())
             row.load = queue->second;
-        const auto pids = workers.find(row.slot);
-        if (pids == workers.end()) continue;
-        for (const pid_t pid : pids->second) row.load += sys::take_held(pid, there->accepted);
-    }
+    take(sys::take_held);
+    // Few programs accept in a child, and to look for children costs as much again.
+    if (!there->accepted.empty()) take(sys::take_held_below);
 }
 
 // As it was, and nothing in hand: so it is still.

@@ -76,15 +76,19 @@ bool holds_any(pid_t pid, const std::set<std::uint32_t>& inodes) {
 
 std::size_t take_held(pid_t pid, std::set<std::uint32_t>& inodes) {
     const std::size_t before = inodes.size();
-    const auto take = [&inodes](std::uint32_t inode) {
+    if (before == 0) return 0;
+    each_socket(pid, [&inodes](std::uint32_t inode) {
         inodes.erase(inode);
         return inodes.empty();
-    };
-    if (!inodes.empty()) each_socket(pid, take);
-    if (inodes.empty()) return before;
-    for (const pid_t child : descendants_of(pid))
-        if (each_socket(child, take) == Held::Yes) break;
+    });
     return before - inodes.size();
+}
+
+std::size_t take_held_below(pid_t pid, std::set<std::uint32_t>& inodes) {
+    std::size_t taken = 0;
+    if (inodes.empty()) return taken;
+    for (const pid_t child : descendants_of(pid)) taken += take_held(child, inodes);
+    return taken;
 }
 
 bool stands_still(pid_t pid) {
