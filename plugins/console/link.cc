@@ -165,8 +165,14 @@ void Link::follow_connection() {
                 // After a handshake that failed it is known why.
                 if (is_connected_) ended("nobody answers at " + settings_.control);
                 break;
-            case ZMQ_EVENT_CLOSED:  // an attempt to connect has failed
-                if (!is_connected_) say("nobody answers at " + settings_.control);
+            case ZMQ_EVENT_CONNECT_DELAYED:
+                is_reached_ = false;
+                break;
+            case ZMQ_EVENT_CONNECTED:
+                is_reached_ = true;
+                break;
+            case ZMQ_EVENT_CLOSED:  // of an attempt to connect, or of a connection whose handshake failed
+                if (!is_connected_ && !is_reached_) say("nobody answers at " + settings_.control);
                 break;
             default:
                 break;

@@ -57,6 +57,7 @@ class Link {
     Told told_;
     zmq::socket_t control_, events_, watch_;
     bool is_connected_ = false;
+    bool is_reached_ = false;    // by the latest attempt, whatever became of the handshake
     bool knows_events_ = false;  // it has been answered where they are, on this connection
     std::string problem_;
     std::string subscribed_;                 // the address; empty: none

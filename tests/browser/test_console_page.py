@@ -67,10 +67,12 @@ stdout_stream.class = "QueueStream"
 
 [watcher.idle]
 cmd = "/bin/sleep 1000"
+stdout_stream.class = "QueueStream"
 
 [watcher.off]
 cmd = "/bin/sleep 1000"
 autostart = false
+stdout_stream.class = "QueueStream"
 {config}
 [plugin.console]
 use = "console"
@@ -280,6 +282,7 @@ stderr_stream.class = "QueueStream"
 [watcher.front]
 cmd = "/bin/sleep 1000"
 use_sockets = true
+stdout_stream.class = "QueueStream"
 autoscale = { min = 1, max = 3, boot_time = 0.5 }
 
 [plugin.autoscaler]
@@ -496,7 +499,7 @@ class Gone(PageCase):
 
 class Several(PageCase):
     def test_OneConsoleShowsSeveralCircusds(self):
-        other = self.run_daemon('[watcher.east_job]\ncmd = "/bin/sleep 1000"\n')
+        other = self.run_daemon('[watcher.east_job]\ncmd = "/bin/sleep 1000"\nstdout_stream.class = "QueueStream"\n')
         other.wait_active("east_job", 1)
         daemon, browser = self.page(options=f'endpoints.east = "{other.endpoint}"\n', log_in=None)
         browser.see(role="link", name="web")
