@@ -25,7 +25,8 @@ class ProcessLooks {
   public:
     static constexpr auto kKeepOpen = std::chrono::seconds(5);
     // Descriptors: the others are opened each time. By default a quarter of what this process may have.
-    explicit ProcessLooks(std::size_t most_open = sys::descriptor_limit() / 4) : most_open_(most_open) {}
+    ProcessLooks() : ProcessLooks(sys::descriptor_limit() / 4) {}
+    explicit ProcessLooks(std::size_t most_open) : most_open_(most_open) {}
 
     // What the caller knows of a process beyond its figures.
     struct Beside {
