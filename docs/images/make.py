@@ -2,7 +2,7 @@
 """Makes the pictures of the console in this folder again: docs/images/make.py [--build DIR]
 
 A web stack of its own runs for half a minute under some load, and Chromium takes its pictures of the pages (the packages of
-`configs/packages.sh web browser stack`). They are reduced to 256 colours where pngquant or ImageMagick is there.
+`configs/packages.sh web browser stack`). They are reduced to 128 colours where pngquant or ImageMagick is there.
 """
 import argparse
 import os
@@ -67,7 +67,7 @@ def shrink(file):
         if shutil.which(tool[0]):
             target = [str(file)] if tool[0] == "pngquant" else [str(file), f"PNG8:{file}"]
             command = tool + target if tool[0] == "pngquant" else [tool[0], target[0], *tool[1:], target[1]]
-            subprocess.run(command, check=True)
+            subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             break
     size = file.stat().st_size
     print(f"{file.name}: {size} bytes")
