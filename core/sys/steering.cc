@@ -31,7 +31,7 @@ struct Steering::Table {
 namespace {
 
 constexpr std::int32_t kTcpFlags = 13;  // of the header; SYN without ACK asks for a connection
-constexpr std::int32_t kSyn = 0x02, kSynAndAck = 0x12;
+constexpr std::int32_t kOpening = 0x02, kOpeningMask = 0x12;
 // The kernel walks through each turn of a loop when it takes the program, which makes that 50 us longer.
 constexpr std::int32_t kWindow = 128;
 // On the program's stack.
@@ -85,8 +85,8 @@ void write_counts(bpf::Writer& to) {
     to.compute(BPF_ADD, R4, kTcpFlags + 1);
     to.jump_if(BPF_JGT, R4, R3, known);
     to.load(BPF_B, R5, R2, kTcpFlags);
-    to.compute(BPF_AND, R5, kSynAndAck);
-    to.jump_if(BPF_JEQ, R5, kSyn, known);
+    to.compute(BPF_AND, R5, kOpeningMask);
+    to.jump_if(BPF_JEQ, R5, kOpening, known);
     to.store(BPF_DW, R10, kCounts, 0);
     to.here(known);
 }
