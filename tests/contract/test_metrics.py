@@ -171,7 +171,7 @@ memory_max = "40M"
 
     def test_TheTimeOfTheDeadIsKept(self):
         """A process burns half a second of cpu, says so and waits; then it is killed."""
-        burn = ("import time, pathlib\nwhile time.process_time() < 0.3: pass\n"
+        burn = ("import time, pathlib\nwhile time.process_time() < 0.5: pass\n"
                 "pathlib.Path('@DIR@/burnt').touch(); time.sleep(1000)")
         daemon = self.run_with(f'[watcher.hot]\ncmd = "/usr/bin/python3"\nargs = ["-c", {json.dumps(burn)}]\n')
         burnt = pathlib.Path(daemon.directory) / "burnt"
@@ -263,7 +263,7 @@ cmd = {SLEEPER}
         daemon = self.run_with(f'''
 [watcher.busy]
 cmd = "/usr/bin/python3"
-args = ["-c", "import time\\nwhile time.process_time() < 0.3: pass\\ntime.sleep(1000)"]
+args = ["-c", "import time\\nwhile time.process_time() < 0.5: pass\\ntime.sleep(1000)"]
 [watcher.web]
 cmd = {SLEEPER}
 numprocesses = 2
