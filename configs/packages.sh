@@ -6,7 +6,7 @@
 #
 # Where systemd runs, Debian starts the services of redis-server and memcached on their usual ports when it
 # installs them. They are left alone: the stack has ports of its own. Prometheus's and nginx's would listen on all
-# addresses, so their programs, which `test` wants, are only taken out of the packages, into CIRCUS_TOOLS
+# addresses, so their programs, which `test` and `bench` want, are only taken out of the packages, into CIRCUS_TOOLS
 # (~/.cache/circus-tools).
 set -eu
 
@@ -28,7 +28,7 @@ list() {
         bench)
             # uwsgi-core: uwsgi would start a service of its own.
             echo chaussette python3 python3-zmq gunicorn uwsgi-core uwsgi-plugin-python3 python3-gevent \
-                python3-waitress nginx ;;
+                python3-waitress ;;
         test)
             echo libgtest-dev libgmock-dev python3 python3-zmq python3-prometheus-client python3-django \
                 python3-waitress python3-gevent procps curl ccache clang-format clang-tidy lld \
@@ -78,6 +78,7 @@ finish() {
     case " $* " in *" test "*)
         unpack prometheus bin/prometheus bin/promtool
         unpack nginx sbin/nginx ;;
+    *" bench "*) unpack nginx sbin/nginx ;;
     esac
     exit 0
 }

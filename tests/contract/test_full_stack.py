@@ -12,10 +12,11 @@ import urllib.request
 
 from harness import CIRCUSD, PATIENCE, ROOT, ContractCase, Daemon, free_port, is_running, main, wait_until
 from test_bounded import AsUser
+from tools import tool
 from users import LOAD, Users
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-NEEDED = {**{name: shutil.which(name, path=PATH) for name in ("nginx", "redis-server", "memcached")},
+NEEDED = {"nginx": tool("nginx"), **{name: shutil.which(name, path=PATH) for name in ("redis-server", "memcached")},
           "chaussette": importlib.util.find_spec("chaussette"), "wsgi_load": shutil.which(LOAD)}
 MISSING = [name for name, found in NEEDED.items() if not found]
 PORTS = ("FRONT_PORT", "WEB_PORT", "REDIS_PORT", "MEMCACHED_PORT")
@@ -25,10 +26,11 @@ USERS = 6
 class Shipped(ContractCase):
     limit = 270
 
-    def run_shipped(self, name, environment, kind=Daemon, text=lambda text: text):
+    def run_shipped(self, name, environment, kind=Daemon, text=lambda text: text, prepare=lambda daemon: None):
         """configs/NAME, but for its endpoint, with that environment."""
         daemon = kind("", environment=environment)
         self.started.append(daemon)
+        prepare(daemon)
         shipped = text((ROOT / "configs" / name).read_text())
         if "[circus]\n" not in shipped:
             shipped += "\n[circus]\n"
@@ -54,11 +56,22 @@ class Shipped(ContractCase):
 class FullStack(Shipped):
     def run_stack(self, kind=Daemon):
         environment = {name: str(free_port()) for name in PORTS} | {"RUN_DIR": "@DIR@"}
-        daemon = self.run_shipped("full-stack.toml", environment, kind)
+        installed = tool("nginx") == "/usr/sbin/nginx"
+        daemon = self.run_shipped(
+            "full-stack.toml", environment, kind,
+            text=lambda text: text if installed else text.replace("configs/full-stack/nginx.sh", "@DIR@/nginx.sh"),
+            prepare=lambda daemon: None if installed else self.bring_nginx(daemon.directory))
         for name in ("redis", "memcached", "web", "nginx"):
             wait_until(lambda name=name: daemon.status(name) == "active", 60,
                        lambda name=name: f"{name} active\n{daemon.log_tail()}\n{self.logs(daemon)}")
         return daemon, int(environment["FRONT_PORT"]), int(environment["REDIS_PORT"])
+
+    def bring_nginx(self, folder):
+        """It was only unpacked, where the users of this stack may not go."""
+        shutil.copy(tool("nginx"), folder + "/nginx-program")
+        script = (ROOT / "configs/full-stack/nginx.sh").read_text()
+        self.assertIn("/usr/sbin/nginx", script)
+        pathlib.Path(folder, "nginx.sh").write_text(script.replace("/usr/sbin/nginx", folder + "/nginx-program"))
 
     def ends_whole(self, daemon):
         super().ends_whole(daemon)

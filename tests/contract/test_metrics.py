@@ -20,18 +20,12 @@ from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as open_parser
 
 from harness import BUILD, CIRCUSD, ROOT, ContractCase, free_port, main, wait_until
+from tools import tool
 
 MONITORING = ROOT / "docs/monitoring"
 OPEN = "application/openmetrics-text; version=1.0.0"
 SLEEPER = '"/bin/sleep 1000"'
 SLOW = BUILD / "tests/plugins/so/sleeps.so"
-
-
-def tool(name):
-    """A program of Prometheus's: installed, or where configs/packages.sh unpacks it. None: it is not here."""
-    tools = os.environ.get("CIRCUS_TOOLS") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "circus-tools")
-    return shutil.which(name) or shutil.which(name, path=os.path.join(tools, "usr/bin"))
 
 
 needs_prometheus = unittest.skipUnless(tool("prometheus") and tool("promtool"),

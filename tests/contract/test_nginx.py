@@ -16,18 +16,10 @@ import urllib.request
 import test_console
 from harness import ROOT, ContractCase, free_port, is_running, main, wait_until
 from test_console import Web
+from tools import tool
 
 TOKEN = "a-token-to-operate"
-
-
-def nginx():
-    """Installed, or where configs/packages.sh unpacks it. None: it is not here."""
-    tools = os.environ.get("CIRCUS_TOOLS") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "circus-tools")
-    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:{tools}/usr/sbin")
-
-
-NEEDED = {"nginx (configs/packages.sh test)": nginx(), "chaussette": importlib.util.find_spec("chaussette")}
+NEEDED = {"nginx (configs/packages.sh test)": tool("nginx"), "chaussette": importlib.util.find_spec("chaussette")}
 
 
 @unittest.skipUnless(all(NEEDED.values()), f"needs {[name for name, found in NEEDED.items() if not found]}")
@@ -44,7 +36,7 @@ class Fronted(ContractCase):
                 text = re.sub(rf"\b{old}\b", str(new), text)
             return text.replace("configs/run/", daemon.directory + "/run/")
         os.mkdir(daemon.directory + "/run")
-        stack = own((ROOT / "configs/fronted.toml").read_text()).replace("/usr/sbin/nginx", nginx())
+        stack = own((ROOT / "configs/fronted.toml").read_text()).replace("/usr/sbin/nginx", tool("nginx"))
         self.assertIn("hosts = []", stack)
         daemon.write_config(f'[circus]\nendpoint = "{daemon.endpoint}"\npubsub_endpoint = "{daemon.pubsub}"\n'
                             + stack.replace("hosts = []", f"hosts = {hosts}"))

@@ -20,8 +20,10 @@ ROOT = HERE.parents[2]
 APP = ROOT / "configs/app"
 sys.path.insert(0, str(ROOT / "tests/contract"))
 from process_tree import descendants, free_port, is_running, read_proc  # noqa: E402
+from tools import tool  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
+NGINX = tool("nginx") or "/usr/sbin/nginx"
 PATIENCE = 120  # seconds, until all workers are there, or gone
 GRACEFUL = "--spawn 1000 --graceful-timeout 30"
 
@@ -47,7 +49,7 @@ class Stack:
 
     def behind_nginx(self):
         return dataclasses.replace(self, name=self.name + "+nginx", title=self.title + ", nginx", nginx=True,
-                                   needs=(*self.needs, "/usr/sbin/nginx"))
+                                   needs=(*self.needs, NGINX))
 
     def steered(self):
         return any("steering" in line for line in self.socket)
@@ -226,13 +228,13 @@ class Running:
     def _front(self, inner):
         """nginx; from now on `port` is its."""
         self.port = free_port()
-        upstream = "uwsgi_pass 127.0.0.1:%d; include /etc/nginx/uwsgi_params" if self.row.kind == "uwsgi" \
+        upstream = f"uwsgi_pass 127.0.0.1:%d; include {HERE}/uwsgi_params" if self.row.kind == "uwsgi" \
             else "proxy_pass http://127.0.0.1:%d"
         text = (HERE / "nginx.conf").read_text().replace("@PORT@", str(self.port)).replace("@PASS@", upstream % inner)
         folder = pathlib.Path(self.directory, "nginx")
         folder.mkdir()
         (folder / "nginx.conf").write_text(text)
-        self._run(["/usr/sbin/nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
+        self._run([NGINX, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"])
         self.wait(lambda: len(descendants(self.programs[-1].pid)) >= 2, "nginx")
 
     def wait(self, condition, what):
