@@ -149,11 +149,13 @@ Json events_operation() {
 
 Json openapi(const Json& commands, const std::string& endpoint) {
     Json paths = Json::object();
-    const std::string base = endpoint.empty() ? "/api/v1/" : "/api/v1/endpoints/" + endpoint + "/";
+    std::string base = "/api/v1/";
+    if (!endpoint.empty()) base.append("endpoints/").append(endpoint).append("/");
     for (const ReadRoute& route : read_routes())
         paths[base + std::string(route.path)]["get"] = read_operation(route);
     for (const auto& [name, row] : commands.items())
-        if (row.is_object()) paths[base + "commands/" + name]["post"] = command_operation(name, row);
+        if (row.is_object())
+            paths[std::string(base).append("commands/").append(name)]["post"] = command_operation(name, row);
     paths[base + "events"]["get"] = events_operation();
     if (endpoint.empty()) add_own(paths);
     return {{"openapi", "3.0.3"},
