@@ -146,8 +146,8 @@ void Loader::read_watcher(const Entry& section, const std::string& name) {
     if (const Entry* const hooks = section.find("hooks"))
         for (auto& [point, hook] : watcher.hooks)
             if (const Entry* const entry = hooks->find(to_string(point)))
-                hook.place = cat(sources_.files[static_cast<size_t>(entry->at.file)], ":", entry->at.line, ":",
-                                 entry->at.column);
+                hook.place = cat(sources_.files[static_cast<size_t>(entry->at.file)], ":", entry->at.line,
+                                 ":", entry->at.column);
     check_watcher_section(watcher, section, name, failed);
     out_.config.watchers.push_back(std::move(watcher));
 }
