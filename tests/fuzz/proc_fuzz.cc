@@ -23,8 +23,7 @@ int file_of(const std::uint8_t* data, std::size_t size) {
 void read_by_sys(std::string_view text, int fd) {
     using namespace circus::sys;
     ProcessFigures figures;
-    std::string_view name;
-    parse_stat(text, figures, name);
+    parse_stat(text, figures);
     std::vector<pid_t> children;
     append_numbers_of_file(fd, children);
     InstanceHeader::parse(text, "b");
