@@ -197,6 +197,10 @@ class Overview(PageCase):
         browser.fill(label="Name", value="fresh")
         browser.fill(label="Command", value="/bin/sleep 1000")
         browser.fill(label="Processes", value="2")
+        # What comes meanwhile leaves what was typed as it is.
+        daemon.client.ok("incr", name="web", waiting=True)
+        wait_until(lambda: "3/3" in self.row("web")[2], what=lambda: self.row("web"))
+        self.assertEqual(browser.run(script="document.querySelector('input[name=numprocesses]').value"), "2")
         self.looks("add")
         browser.press(keys="Enter")
         browser.see(role="link", name="fresh")
@@ -376,6 +380,7 @@ class WhoMay(PageCase):
         browser.fill(label="Token", value="a-token-to-operatf")
         browser.click(role="button", name="Log in")
         browser.see(text="wrong name, password or token")
+        self.assertEqual(browser.texts(css="[role=status]"), [""], "it waits for the person")
         self.reads()
         self.looks("login")
         self.assertEqual(browser.count(role="link", name="web"), 0)

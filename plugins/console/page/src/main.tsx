@@ -122,8 +122,8 @@ function logOut(): void {
 
 function statusOf(state: State): { text: string; wrong: boolean } {
   const { session, online, endpoint, endpoints, overview } = state;
+  if (session?.role === "none") return { text: "", wrong: false };
   if (session === null || (!online && !overview && !state.failed)) return { text: "connecting …", wrong: false };
-  if (session.role === "none") return { text: "", wrong: false };
   if (!online) return { text: "offline: trying again …", wrong: true };
   const problem = endpoints.find((each) => each.name === endpoint)?.problem;
   if (problem) return { text: problem, wrong: true };

@@ -101,9 +101,11 @@ function AddWatcher() {
   };
   if (!open)
     return (
-      <button type="button" onClick={() => setOpen(true)}>
-        Add a watcher
-      </button>
+      <p class="inline">
+        <button type="button" onClick={() => setOpen(true)}>
+          Add a watcher
+        </button>
+      </p>
     );
   return (
     <form class="inline" onSubmit={(event) => void add(event)}>
@@ -113,8 +115,9 @@ function AddWatcher() {
       <label>
         Command <input name="cmd" required class="long" />
       </label>
+      {/* A `value` would be set again with every overview that comes. */}
       <label>
-        Processes <input name="numprocesses" type="number" min="1" value="1" required />
+        Processes <input name="numprocesses" type="number" min="1" defaultValue="1" required />
       </label>
       <button>Add and start</button>
       <button type="button" onClick={() => setOpen(false)}>
