@@ -57,7 +57,7 @@ class Browser:
         self.version = self._answer()
 
     def _answer(self):
-        ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        ready, _, _ = select.select([self.process.stdout], [], [], 90)
         line = self.process.stdout.readline() if ready else ""
         answer = json.loads(line) if line else {"error": "the browser does not answer"}
         if "error" in answer:

@@ -15,7 +15,7 @@ const scale = Number(process.env.PAGE_SCALE ?? 1);
 const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
 const page = await context.newPage();
 const wire = await context.newCDPSession(page);
-page.setDefaultTimeout(20000);
+page.setDefaultTimeout(40000);
 let errors = [];
 page.on("pageerror", (error) => errors.push(String(error)));
 page.on("console", (message) => message.type() === "error" && errors.push(message.text()));

@@ -36,7 +36,7 @@ def scrypt_hash(password):
 
 
 class PageCase(ContractCase):
-    limit = 180
+    limit = 240
 
     def setUp(self):
         super().setUp()
