@@ -135,7 +135,8 @@ Result<InstanceFile> InstanceFile::open(const std::string& path) {
                                                            : "not there under exactly one name",
                              ": remove it"),
                          EPERM};
-        if ((found.st_mode & 077) != 0) ::fchmod(fd->get(), 0600);
+        // Whatever the umask and whoever made it: the next one to open it is we ourselves.
+        if ((found.st_mode & 07777) != 0600) ::fchmod(fd->get(), 0600);
     }
     return file;
 }

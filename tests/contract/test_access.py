@@ -414,7 +414,7 @@ class AuditTest(ContractCase):
 
     def test_WhatChangesSomethingIsALineWithWhoWhatAndResult(self):
         client = self.daemon.client
-        me = f"root, pid {os.getpid()}"
+        me = f"{'root' if os.geteuid() == 0 else f'uid {os.geteuid()}'}, pid {os.getpid()}"
         client.ok("incr", name="web", nb=2, waiting=True)
         client.ok("set", name="web", options={"env": {"PASSWORD": "hush"}, "graceful_timeout": 5}, waiting=True)
         client.ask("stop", name="nobody")

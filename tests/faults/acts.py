@@ -312,6 +312,7 @@ ACTS = {act.__name__: (weight, act, replaces) for weight, act, replaces in [
 
 def impossible(daemon):
     """Acts that take what is not there: another user, a disk of its own, a say in the numbers of processes."""
+    has_say = stack.IS_ROOT and os.access(LAST_PID, os.W_OK)
     return {name for name, possible in (("starve_processes", stack.IS_ROOT), ("plant_link", stack.IS_ROOT),
-                                        ("recycle_pid", os.access(LAST_PID, os.W_OK)), ("fill_disk", daemon.has_small_disk))
+                                        ("recycle_pid", has_say), ("fill_disk", daemon.has_small_disk))
             if not possible}

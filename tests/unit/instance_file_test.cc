@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <sys/stat.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,6 +41,16 @@ class InstanceFileTest : public testing::Test {
 
     std::string directory_;
 };
+
+TEST_F(InstanceFileTest, ItsOwnerMayOpenItAgainWhateverTheUmaskIs) {
+    const mode_t before = ::umask(0777);
+    const auto file = InstanceFile::open(path());
+    ::umask(before);
+    ASSERT_TRUE(file) << file.error().text;
+    struct stat found {};
+    ASSERT_EQ(::stat(path().c_str(), &found), 0);
+    EXPECT_EQ(found.st_mode & 07777, 0600U);
+}
 
 TEST_F(InstanceFileTest, AHeaderComesBackAsItWasWritten) {
     InstanceFile file = open();
