@@ -44,9 +44,12 @@ function change(part: Partial<State>): void {
 
 export function useStore(): State {
   const [, render] = useState({});
+  const seen = state;
   useEffect(() => {
     const listener = () => render({});
     listeners.add(listener);
+    // It may have changed between that rendering and now, and may not change again: at a login nothing more comes.
+    if (state !== seen) listener();
     return () => void listeners.delete(listener);
   }, []);
   return state;
