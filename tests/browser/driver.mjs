@@ -55,6 +55,7 @@ async function tree() {
 
 const operations = {
   open: ({ url }) => page.goto(url).then(() => null),
+  before: ({ script }) => page.addInitScript(script).then(() => null), // from the next page on
   click: (where) => place(where).first().click().then(() => null),
   fill: (where) => place(where).first().fill(where.value).then(() => null),
   choose: (where) => place(where).first().selectOption(where.value).then(() => null),
