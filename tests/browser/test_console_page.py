@@ -460,7 +460,8 @@ class WhoMay(PageCase):
         browser.gone(role="button", name=f"kill {pid}")
         tab_to("change graceful_timeout", 150)
         browser.press(keys="Enter")
-        self.assertEqual(browser.run(script="document.activeElement.getAttribute('aria-label')"), "graceful_timeout")
+        wait_until(lambda: browser.run(script="document.activeElement.getAttribute('aria-label')") == "graceful_timeout",
+                   what=lambda: browser.run(script=here))
         browser.press(keys="Control+A")
         browser.press(keys="5")
         browser.press(keys="Enter")
