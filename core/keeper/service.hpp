@@ -88,9 +88,10 @@ class Service {
     void signal_tree(const Child& child, int signo);
     void signal_children(const Child& child, int signo, pid_t only);
     bool belongs_to(pid_t stranger, const Child& child) const;
-    bool is_left_behind(pid_t stranger) const;
+    enum class Leftover { No, Yes, Unknown };
+    Leftover left_behind(pid_t stranger) const;
     bool is_stranger(pid_t pid) const;
-    bool sweep();  // true: something was killed
+    bool sweep();  // true: something was killed, or ends just now: look again
     void sweep_if_due();
 
     // succession.cc: one arbiter after the other

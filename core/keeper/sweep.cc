@@ -52,16 +52,24 @@ bool Service::belongs_to(pid_t stranger, const Child& child) const {
     return stat.session == child.pid || read_mark(stranger, hello_.instance) == child.id;
 }
 
-bool Service::is_left_behind(pid_t stranger) const {
+Service::Leftover Service::left_behind(pid_t stranger) const {
     ProcessStat stat;
-    if (!is_stranger(stranger) || !read_stat(stranger, stat) || stat.state == 'Z') return false;
-    if (g_children.by_pid(stat.session)) return false;  // of a live child: its daemons are its own business
-    if (const auto* gone = g_gone.by_pid(stat.session)) return gone->kill_tree;
-    const ChildId id = read_mark(stranger, hello_.instance);
-    const Child* const live = g_children.by_id(id);
-    if (id == 0 || (live && live->pid != 0)) return false;
-    const auto* gone = g_gone.by_id(id);
-    return gone && gone->kill_tree;
+    if (!is_stranger(stranger) || !read_stat(stranger, stat)) return Leftover::No;
+    if (stat.state != 'Z' || stat.threads > 1) {
+        if (g_children.by_pid(stat.session)) return Leftover::No;  // of a live child: that one's own business
+        if (const auto* gone = g_gone.by_pid(stat.session))
+            return gone->kill_tree ? Leftover::Yes : Leftover::No;
+        if (const ChildId id = read_mark(stranger, hello_.instance); id != 0) {
+            const Child* const live = g_children.by_id(id);
+            if (live && live->pid != 0) return Leftover::No;
+            const auto* gone = g_gone.by_id(id);
+            return gone && gone->kill_tree ? Leftover::Yes : Leftover::No;
+        }
+        if (!read_stat(stranger, stat)) return Leftover::No;
+    }
+    // On its way out it shows no mark any more, and what it started has not come to us, or has since we
+    // looked for our children.
+    return stat.is_exiting ? Leftover::Unknown : Leftover::No;
 }
 
 void Service::signal_tree(const Child& child, int signo) {
@@ -88,7 +96,11 @@ bool Service::sweep() {
     bool any = false;
     for (int round = 0; round < kRounds; ++round) {
         g_found.clear();
-        append_own(self_, [this](pid_t pid) { return is_left_behind(pid); });
+        append_own(self_, [&](pid_t pid) {
+            const Leftover found = left_behind(pid);
+            any = any || found == Leftover::Unknown;
+            return found == Leftover::Yes;
+        });
         append_descendants(g_found, 0);
         if (signal_found(self_, SIGKILL) == 0) break;
         any = true;

@@ -101,6 +101,8 @@ void append_numbers_of(int fd, pid_t parent, ProcessList& list) {
     }
 }
 
+constexpr std::uint64_t kExiting = 0x4;  // PF_EXITING among the flags of proc_pid_stat(5)
+
 // `text` is ended by a NUL.
 bool parse_stat(const char* text, std::size_t size, ProcessStat& stat) {
     // "pid (comm) state ppid pgrp session …": comm may hold anything, also parentheses.
@@ -115,6 +117,8 @@ bool parse_stat(const char* text, std::size_t size, ProcessStat& stat) {
             if (is_digit(*at)) value = value * 10 + static_cast<std::uint64_t>(*at - '0');
         if (field == 4) stat.parent = static_cast<pid_t>(value);
         if (field == 6) stat.session = static_cast<pid_t>(value);
+        if (field == 9) stat.is_exiting = (value & kExiting) != 0;
+        if (field == 20) stat.threads = static_cast<unsigned>(value);
         if (field == 22) stat.start_ticks = value;
     }
     return true;
@@ -198,7 +202,18 @@ void append_descendants(ProcessList& list, std::size_t first) {
 
 ChildId read_mark(pid_t pid, std::string_view instance) {
     const UniqueFd fd = Path().text("/proc/").number(pid).text("/environ").open();
-    return fd ? find_mark(fd.get(), instance) : 0;
+    ChildId id = fd ? find_mark(fd.get(), instance) : 0;
+    if (id != 0) return id;
+    // The first thread shows none when it has ended and the others go on.
+    const UniqueFd tasks = Path().text("/proc/").number(pid).text("/task").open(O_DIRECTORY);
+    if (!tasks) return 0;
+    for_each_number(tasks.get(), [&](pid_t task) {
+        if (id != 0 || task == pid) return;
+        const UniqueFd other =
+            Path().text("/proc/").number(pid).text("/task/").number(task).text("/environ").open();
+        if (other) id = find_mark(other.get(), instance);
+    });
+    return id;
 }
 
 bool signal_process(const ProcessRef& ref, pid_t adopter, int signo) {

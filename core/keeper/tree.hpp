@@ -39,7 +39,11 @@ class ProcessList {
 struct ProcessStat {
     pid_t parent = 0;
     pid_t session = 0;
-    char state = '?';
+    char state = '?';      // of its first thread
+    unsigned threads = 0;  // those that have not ended, and the first
+    // It has begun to end (PF_EXITING, linux/sched.h): its environment can be gone while its children are
+    // still its own.
+    bool is_exiting = false;
     std::uint64_t start_ticks = 0;  // since boot
 };
 bool read_stat(pid_t pid, ProcessStat& stat);  // false: gone

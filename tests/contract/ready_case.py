@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 
-from harness import CIRCUSCTL, ContractCase, quoted, wait_until
+from harness import CIRCUSCTL, ContractCase, wait_until
 
 WORKER = str(pathlib.Path(__file__).with_name("ready_worker.py"))
 SOCKET = '[socket.web]\nhost = "127.0.0.1"\nport = 0\n'

@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import pty
-import re
 import select
 import socket
 import struct

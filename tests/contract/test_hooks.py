@@ -13,7 +13,7 @@ import signal
 import socket
 import unittest
 
-from harness import ROOT, ContractCase, Daemon, free_port, is_running, main, quoted, wait_until
+from harness import ROOT, ContractCase, free_port, is_running, main, wait_until
 
 POINTS = ("before_start", "after_start", "before_spawn", "after_spawn", "before_stop", "after_stop", "before_signal",
           "after_signal", "before_reap", "after_reap")

@@ -31,7 +31,8 @@ class NothingIsLost(SteeringCase):
                                          ("set", {"options": {"numprocesses": 5}}, 5),
                                          ("decr", {"nb": 3, "drain": 20}, 2),
                                          ("reload", {"sequential": True}, 2)):
-                daemon.client.ok(command, name="web", waiting=True, **more)
+                # A drain under load may take all its seconds.
+                daemon.client.ok(command, PATIENT, name="web", waiting=True, **more)
                 self.wait_accepting(daemon, count)
         for kind in KINDS:
             with self.subTest(kind):

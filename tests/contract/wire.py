@@ -41,8 +41,8 @@ class Client:
             raise AssertionError(f"the answer to {tag} carries another id: {answer}")
         return answer
 
-    def ok(self, command, **properties):
-        answer = self.ask(command, **properties)
+    def ok(self, command, patience=PATIENCE, **properties):
+        answer = self.ask(command, patience, **properties)
         if answer.get("status") != "ok":
             raise AssertionError(f"{command} {properties}: {answer}")
         return answer

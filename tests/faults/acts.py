@@ -11,7 +11,6 @@ import time
 import stack
 from daemon import CIRCUSD
 from invariants import Repair
-from observer import is_running
 from waiting import wait_until
 
 LAST_PID = "/proc/sys/kernel/ns_last_pid"  # the next process gets the number after this one, if it is free
@@ -95,7 +94,8 @@ def reload_all(run):
         now = [each.identity for name, count in run.wanted.items() for each in view.heads(name)[:count]
                if stack.DECLARED[name].steady]
         return not before & set(now)
-    run.patiently(replaced, "")
+    told = run.patiently(replaced, "not all have been replaced")
+    run.repairs.append(Repair("a reload of all", 0.0, not told, told))
 
 
 def restart_job(run):

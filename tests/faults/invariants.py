@@ -34,7 +34,8 @@ class Delay:
 
 
 class Repair:
-    """A shortage: the share of a processor that circusd used meanwhile, and whether all was as wanted afterwards."""
+    """A shortage, or a reload of all: the share of a processor that circusd used meanwhile, and whether all was as
+    wanted afterwards."""
 
     def __init__(self, what, share, repaired, told=""):
         self.what, self.share, self.repaired, self.told = what, share, repaired, told

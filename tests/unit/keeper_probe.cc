@@ -12,11 +12,14 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -139,6 +142,33 @@ int family() {
     for (;;) pause();
 }
 
+// Its first thread ends, another one goes on.
+int lose_the_first_thread() {
+    std::thread([] {
+        for (;;) pause();
+    }).detach();
+    pthread_exit(nullptr);
+}
+
+// Its child makes a session of its own and starts a daemon, and takes long to end: so much is mapped.
+int leave_slowly() {
+    if (fork() == 0) {
+        setsid();
+        constexpr std::size_t kSize = 16 << 20;
+        const int memory = memfd_create("mapped", MFD_CLOEXEC);
+        if (ftruncate(memory, kSize) != 0) _exit(1);
+        for (int i = 0; i < 256; ++i)
+            mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, memory, 0);
+        std::printf("leaving %d\n", getpid());
+        std::fflush(stdout);
+        if (fork() == 0) stay("daemon");
+        _exit(0);
+    }
+    std::printf("ready %d\n", getpid());
+    std::fflush(stdout);
+    for (;;) pause();
+}
+
 [[noreturn]] void flood() {
     signal(SIGCHLD, SIG_IGN);
     std::printf("ready %d\n", getpid());
@@ -217,6 +247,8 @@ int main(int argc, char** argv, char** envp) {
     if (mode == "count") return count_signals(argc - 2, argv + 2);
     if (mode == "stay") stay("ready");
     if (mode == "family") return family();
+    if (mode == "headless") return lose_the_first_thread();
+    if (mode == "leave") return leave_slowly();
     if (mode == "flood") flood();
     if (mode == "arbiter") return arbiter(argc - 2, argv + 2, argv[0]);
     if (mode == "daemon") {

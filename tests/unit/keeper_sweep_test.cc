@@ -39,6 +39,19 @@ TEST(Sweep, HasEndedWhatAStoppedWorkerLeftWhenExitedIsTold) {
     EXPECT_TRUE(eventually([&] { return !keeper.has_children(); }));
 }
 
+TEST(Sweep, WaitsForOneThatEndsToSeeWhatItLeaves) {
+    Keeper keeper;
+    Output output;
+    keeper.start(1, probe({"leave"}), output);
+    const pid_t leaving = output.pid("leaving");
+    const pid_t daemon = output.pid("daemon");
+    ASSERT_TRUE(eventually([&] { return read_mark(leaving, keeper.hello.instance) == 0; }));
+    keeper.signal(1, SIGTERM, Scope::Process, true);
+    keeper.exited(1);
+    EXPECT_TRUE(eventually([&] { return !is_alive(daemon); }));
+    EXPECT_TRUE(eventually([&] { return !keeper.has_children(); }));
+}
+
 TEST(Sweep, FollowsAnUnexpectedDeath) {
     Keeper keeper;
     const Family family(keeper, 1);

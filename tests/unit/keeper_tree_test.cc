@@ -10,7 +10,8 @@ namespace {
 // A process of this test's own that does nothing, until the end of the scope.
 class Idle {
   public:
-    explicit Idle(std::vector<std::string> environment = {}, const char* name = "stay") {
+    explicit Idle(std::vector<std::string> environment = {}, const char* name = "stay",
+                  const char* mode = "stay") {
         const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         pid_ = fork();
         if (pid_ == 0) {
@@ -21,7 +22,7 @@ class Idle {
             std::vector<char*> envp;
             for (auto& entry : environment) envp.push_back(entry.data());
             envp.push_back(nullptr);
-            execle(KEEPER_PROBE, "probe", "stay", nullptr, envp.data());
+            execle(KEEPER_PROBE, "probe", mode, nullptr, envp.data());
             _exit(96);
         }
         ::close(null);
@@ -70,6 +71,14 @@ TEST(Tree, ReadsTheMarkOfItsOwnInstanceOnly) {
     EXPECT_EQ(read_mark(child.pid(), "12-345"), 6U);
     EXPECT_EQ(read_mark(child.pid(), "12-3"), 0U);
     EXPECT_EQ(read_mark(child.pid(), "99-99"), 0U);
+}
+
+TEST(Tree, ReadsTheMarkOfOneWhoseFirstThreadHasEnded) {
+    const Idle child({"CIRCUS_INSTANCE=12-34.89"}, "stay", "headless");
+    ProcessStat stat;
+    ASSERT_TRUE(eventually([&] { return read_stat(child.pid(), stat) && stat.state == 'Z'; }));
+    EXPECT_EQ(stat.threads, 2U);
+    EXPECT_EQ(read_mark(child.pid(), "12-34"), 89U);
 }
 
 TEST(Tree, SignalsNobodyUnderAnotherParent) {
