@@ -138,6 +138,7 @@ class SocketTable {
     static void steer_around(Socket& socket);
     void begin_steering(Socket& socket, UniqueFd map);
     void resume_steering(Socket& socket, UniqueFd map);
+    void reopen_steering(Socket& socket, UniqueFd map);
     void enlist(Socket& socket, Socket::Slot& slot);
     void end_steering(Socket& socket);
     void change_steering(Socket& socket);

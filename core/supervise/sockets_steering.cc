@@ -68,8 +68,13 @@ void SocketTable::begin_steering(Socket& socket, UniqueFd map) {
 }
 
 // Until the watchers tell who accepts, whoever does not leave is chosen. Where this arbiter may not do what
-// the one before could, its program goes.
+// the one before could, its program goes, and the kernel's hash goes around those that leave.
 void SocketTable::resume_steering(Socket& socket, UniqueFd map) {
+    reopen_steering(socket, std::move(map));
+    steer(socket);
+}
+
+void SocketTable::reopen_steering(Socket& socket, UniqueFd map) {
     // A listener is in one map only: without that of before, who was in it cannot be in a new one.
     if (!map && socket.steering_hold != 0) unhold(std::exchange(socket.steering_hold, 0));
     if (socket.slots.empty()) {
@@ -86,7 +91,6 @@ void SocketTable::resume_steering(Socket& socket, UniqueFd map) {
     if (socket.steering) steer(socket);
     for (auto& [key, slot] : socket.slots)
         if (socket.steering) enlist(socket, slot);
-    if (socket.steering) steer(socket);
 }
 
 // It is the group's program from the first of them on.

@@ -159,6 +159,19 @@ TEST_F(SocketSteeringTest, WithoutItsMapItIsTheKernelsAndSaysSo) {
     EXPECT_EQ(all[0] + all[1] + all[2] + all[3], 40u);
 }
 
+TEST_F(SocketSteeringTest, WithoutItsMapWhoLeavesIsSteeredAroundAllTheSame) {
+    bind(RoundRobin);
+    table.tell_workers("web", {true, true, true, true});
+    table.drain("web", 3);
+    keeper.drop(table.find("door")->steering_hold);
+    take_over();
+    EXPECT_FALSE(table.is_steering());
+    knock(40);
+    const Counts all = queued();
+    EXPECT_EQ(all[3], 0u);
+    EXPECT_EQ(all[0] + all[1] + all[2], 40u);
+}
+
 TEST_F(SocketSteeringTest, AReloadChangesHow) {
     bind(Kernel, 2);
     EXPECT_FALSE(table.is_steering());
