@@ -124,8 +124,7 @@ void SocketTable::give_up_steering(Socket& socket, const Error& why) {
     end_steering(socket);
     socket.unsteered = why.text;
     log::warning(cat("socket ", socket.config.name, ": connections go by the kernel's hash, not by ",
-                     socket.config.steering == SteeringKind::LeastLoaded ? "least_loaded" : "round_robin",
-                     ": ", why.text));
+                     config::to_string(socket.config.steering), ": ", why.text));
 }
 
 // After a change of the configuration.
