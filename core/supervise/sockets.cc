@@ -172,7 +172,7 @@ Result<SocketTable::Socket::Slot*> SocketTable::slot_of(Socket& socket, std::str
     slot.hold = hold(cat(socket.config.name, "/", watcher, "/", wid), slot.fd.get());
     Socket::Slot& made = socket.slots[key] = std::move(slot);
     if (socket.config.steering != config::SteeringKind::Kernel) {
-        if (!socket.steering && socket.unsteered.empty()) begin_steering(socket, {});
+        if (!socket.steering && socket.unsteered.empty()) begin_steering(socket);
         if (socket.steering) enlist(socket, made);
     }
     steer(socket);

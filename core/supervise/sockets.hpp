@@ -56,6 +56,7 @@ class SocketTable {
         bool is_steered = false;        // around those that leave, without `steering`
         std::optional<sys::Steering> steering{};
         HoldId steering_hold = 0;  // of its map of listeners
+        HoldId marks_hold = 0;     // and of that of their marks
         std::string unsteered{};   // why there is none, though the configuration asks for it
         sys::ConnectionCounter connections;
 
@@ -97,17 +98,18 @@ class SocketTable {
     bool is_steering() const;
     // Those of the watcher's slots that have a worker which accepts, by wid - 1; the others have none.
     void tell_workers(std::string_view watcher, const std::vector<bool>& accepting);
-    // What is to be measured of each socket that is steered by load. `address` is one of its listeners.
+    // What is to be measured of each socket that is steered by load. `address` is one of its listeners,
+    // `marks` the map of the marks that these have.
     struct Measured {
         struct Row {
             SlotKey slot;
             unsigned place = 0;
             std::uint64_t picks = 0;
-            std::uint32_t inode = 0;  // of the listener
-            std::uint64_t load = 0;   // to be filled in
+            std::uint32_t mark = 0;
+            std::uint64_t load = 0;  // to be filled in
         };
         std::string socket;
-        UniqueFd address;
+        UniqueFd address, marks;
         std::vector<Row> rows;
     };
     bool is_steering_by_load() const;
@@ -136,9 +138,10 @@ class SocketTable {
     void close(UniqueFd& fd);
     void steer(Socket& socket);
     static void steer_around(Socket& socket);
-    void begin_steering(Socket& socket, UniqueFd map);
-    void resume_steering(Socket& socket, UniqueFd map);
-    void reopen_steering(Socket& socket, UniqueFd map);
+    void begin_steering(Socket& socket, UniqueFd listeners = {}, UniqueFd marks = {});
+    void resume_steering(Socket& socket, UniqueFd listeners, UniqueFd marks);
+    void reopen_steering(Socket& socket, UniqueFd listeners, UniqueFd marks);
+    void unhold_steering(Socket& socket);
     void enlist(Socket& socket, Socket::Slot& slot);
     void end_steering(Socket& socket);
     void change_steering(Socket& socket);

@@ -377,6 +377,12 @@ std::uint64_t total_memory_bytes() {
     return static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
 }
 
+std::chrono::nanoseconds cpu_of_thread() {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
 std::size_t descriptor_limit() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
