@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,9 +91,13 @@ class SocketTable {
     // What worker `wid` of `watcher` has of this socket; nothing: no such socket, or no listener was made for
     // it.
     std::optional<Held> held_by(std::string_view name, std::string_view watcher, int wid) const;
-    // The slots of this watcher above `count` get no new connections, where the kernel lets itself be told
-    // so; those up to it do, like all others.
-    void drain(std::string_view watcher, int count);
+    // The slots of this watcher above `count`, and all of the sockets that are `unused` by it (in lower
+    // case), get no new connections, where the kernel lets itself be told so; the others do.
+    using Names = std::set<std::string>;
+    void drain(std::string_view watcher, int count, const Names& unused = {});
+    // Whether a slot of that worker is told so; and those of them of whose socket others stay.
+    bool leaves(std::string_view watcher, int wid) const;
+    std::vector<Held> leaving(std::string_view watcher, int wid) const;
     // ---- steering ----
     // Whether anybody wants to know who accepts.
     bool is_steering() const;
@@ -117,8 +122,8 @@ class SocketTable {
     void feed(const Measured& measured);
     // Called with each descriptor before it is closed.
     void on_close(std::function<void(int fd)> closing) { closing_ = std::move(closing); }
-    // The watcher has only `count` slots now (0: it is gone): their listeners above are closed.
-    void trim(std::string_view watcher, int count);
+    // The watcher has only these slots now (0: it is gone): the listeners of the others are closed.
+    void trim(std::string_view watcher, int count, const Names& unused = {});
     // From one arbiter to the next (sockets_saved.cc). version(): grows with whatever changes saved().
     std::uint64_t version() const { return version_; }
     Json saved() const;
