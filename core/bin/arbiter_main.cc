@@ -453,7 +453,8 @@ class ArbiterProcess {
             arbiter_->quit({});
         }
         if (link_->is_alone()) link_->deliver();
-        if (board_.flush()) server_->go_on();
+        board_.flush();
+        server_->go_on();
         arbiter_->settle();
         if (arbiter_->is_stopping()) {
             guard_->on_stopping();

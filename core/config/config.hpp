@@ -196,6 +196,11 @@ enum class SocketType { Stream, Dgram, SeqPacket, Raw, Rdm };
 
 // Who says which slot's listener gets a new connection, with so_reuseport.
 enum class SteeringKind { Kernel, RoundRobin, LeastLoaded };
+constexpr const char* to_string(SteeringKind kind) {
+    return kind == SteeringKind::Kernel       ? "kernel"
+           : kind == SteeringKind::RoundRobin ? "round_robin"
+                                              : "least_loaded";
+}
 
 struct SocketConfig {
     std::string name;

@@ -14,6 +14,12 @@ namespace {
 using S = SocketConfig;
 using C = CircusConfig;
 
+Choices<SteeringKind> named_choices(std::initializer_list<SteeringKind> kinds) {
+    Choices<SteeringKind> choices;
+    for (const SteeringKind kind : kinds) choices.emplace_back(to_string(kind), kind);
+    return choices;
+}
+
 // Live: the socket is changed as it is. Respawn: and who uses it is started anew. Restart: it is bound anew.
 std::vector<Row<S>> make_socket_rows() {
     using enum Effect;
@@ -41,9 +47,7 @@ std::vector<Row<S>> make_socket_rows() {
         text_row("interface", &S::interface, Restart, "bind to this network device"),
         boolean_row("so_reuseport", &S::so_reuseport, Restart, "each worker slot has a listener of its own"),
         choice_row("steering", &S::steering,
-                   Choices<SteeringKind>{{"kernel", SteeringKind::Kernel},
-                                         {"round_robin", SteeringKind::RoundRobin},
-                                         {"least_loaded", SteeringKind::LeastLoaded}},
+                   named_choices({SteeringKind::Kernel, SteeringKind::RoundRobin, SteeringKind::LeastLoaded}),
                    "who gets a new connection, with so_reuseport: kernel, by the hash of its addresses; "
                    "round_robin, the slots in turn; least_loaded, the slot with the fewest connections, "
                    "waiting and in hand. Only slots with a worker that is ready are asked. The last two are "

@@ -74,11 +74,6 @@ void numprocesses(Context& context, const Json& properties, const Reply& reply) 
         reply.ok({{"numprocesses", watcher->active_count()}, {"watcher_name", text_of(properties, "name")}});
 }
 
-const char* steering_of(const supervise::SocketTable::Socket& socket) {
-    if (!socket.steering) return "kernel";
-    return socket.config.steering == config::SteeringKind::LeastLoaded ? "least_loaded" : "round_robin";
-}
-
 // Each with its own queue; and what it was given and has, where a program of ours says who gets what.
 Json slots_of(const supervise::SocketTable::Socket& socket) {
     Json rows = Json::array();
@@ -105,7 +100,8 @@ Json figures_of(const supervise::SocketTable::Socket& socket) {
                 {"in_flight", json(figures.in_flight)}, {"accepted", json(figures.accepted)},
                 {"drops", json(figures.drops)},         {"absent", figures.absent}};
     if (!socket.config.so_reuseport || socket.config.type != config::SocketType::Stream) return out;
-    out["steering"] = steering_of(socket);
+    out["steering"] =
+        config::to_string(socket.steering ? socket.config.steering : config::SteeringKind::Kernel);
     if (!socket.unsteered.empty()) out["absent"]["steering"] = socket.unsteered;
     out["slots"] = slots_of(socket);
     return out;

@@ -50,7 +50,7 @@ class Server {
     void serve(supervise::Arbiter& arbiter, const Clock& clock, pid_t daemon_pid);
     // Where commands are executed; null before serve().
     Controller* controller() const { return controller_.get(); }
-    // After calls of who is no client: what they left to do is done.
+    // At the end of a turn: what was left to do by whoever is no client, or came back to be done, is done.
     void go_on();
     std::string endpoint() const;  // the last one bound, with the real port
     // A further endpoint beside those there are; and one that is not served any more. Answers that are on

@@ -168,10 +168,9 @@ void look_up(Context& context, std::vector<pid_t> pids, std::function<void(Detai
 
 void begin(Context& context, const std::shared_ptr<Looks>& looks, const Reply& reply) {
     if (!looks->wants_details()) return look_in_portions(context, looks, reply);
-    look_up(context, looks->pids(), [looks, reply](Details details) {
+    look_up(context, looks->pids(), [&context, looks, reply](Details details) {
         looks->take(std::move(details));
-        // To the end, in the turn that the details came in: nobody would wake the loop for the rest.
-        while (!looks->go_on(reply)) continue;
+        look_in_portions(context, looks, reply);
     });
 }
 

@@ -54,10 +54,7 @@ class Reconciliation {
             if (wanted_wid(p.wid)) occupied_[slot(p.wid)] = true;
             if (!is_alive(p.state)) continue;
             const bool ends = !view_.up || view_.drain;
-            if (p.lingers && *p.lingers > now_ && !wanted_wid(p.wid) && !ends && !p.condemned) {
-                look_at(std::min(*p.lingers, p.lingers_look));
-                continue;
-            }
+            if ((ends ? p.leaves_sockets : !wanted_wid(p.wid)) && !p.condemned && lingers(i)) continue;
             if (p.condemned || !wanted_wid(p.wid) || (ends && !view_.hold_stop)) {
                 plan_.stop.push_back(i);
                 continue;
@@ -75,6 +72,13 @@ class Reconciliation {
             }
             if (!outdated_[i]) current_[slot(p.wid)] = i;
         }
+    }
+
+    bool lingers(std::size_t i) {
+        const ProcessView& p = view_.processes[i];
+        if (!p.lingers || *p.lingers <= now_) return false;
+        look_at(std::min(*p.lingers, p.lingers_look));
+        return true;
     }
 
     // One that is late goes, and what it was to replace stays: whoever carries this out says so first.
@@ -194,7 +198,8 @@ class Reconciliation {
             !std::all_of(current_.begin(), current_.end(), [this](std::size_t i) { return counts(i); }))
             return;
         for (std::size_t i = 0; i < view_.processes.size(); ++i)
-            if (outdated_[i] && counts(current_[slot(view_.processes[i].wid)])) plan_.stop.push_back(i);
+            if (outdated_[i] && counts(current_[slot(view_.processes[i].wid)]) && !lingers(i))
+                plan_.stop.push_back(i);
     }
 
     // The oldest outdated process, once every other slot is current and nothing is on its way out.
@@ -210,7 +215,7 @@ class Reconciliation {
         for (std::size_t s = 0; s < current_.size(); ++s)
             if (current_[s] == kNone && !occupied_[s])
                 return;  // a replacement waits for its back-off or warm-up
-        plan_.stop.push_back(oldest);
+        if (!lingers(oldest)) plan_.stop.push_back(oldest);
     }
 
     // Those whose replacement counts; and, oldest first, as many without one as may be missing.
@@ -225,7 +230,7 @@ class Reconciliation {
             if (!outdated_[i]) continue;
             const std::size_t replacement = current_[slot(view_.processes[i].wid)];
             if (counts(replacement)) {
-                plan_.stop.push_back(i);
+                if (!lingers(i)) plan_.stop.push_back(i);
                 continue;
             }
             if (counts(i)) --missing;
@@ -238,6 +243,7 @@ class Reconciliation {
             const Wid wid = view_.processes[i].wid;
             if (std::find(plan_.spawn.begin(), plan_.spawn.end(), wid) != plan_.spawn.end()) continue;
             if (counts(i) && missing >= view_.rollout.unavailable) continue;
+            if (lingers(i)) continue;
             if (counts(i)) ++missing;
             plan_.stop.push_back(i);
         }

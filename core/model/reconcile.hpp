@@ -27,8 +27,10 @@ struct ProcessView {
     TimePoint grace_over{};              // of a Stopping one
     std::optional<TimePoint> expires{};  // max_age, drawn once per process
     bool unproven = false;  // not ready, or its after_spawn is asked: it takes nobody's place yet
-    std::optional<TimePoint> lingers{};   // one that is too many: not stopped before this …
-    TimePoint lingers_look{};             // … and looked at then
+    // One that is too many, or that is to be replaced, is not stopped before this, and looked at then.
+    std::optional<TimePoint> lingers{};
+    TimePoint lingers_look{};
+    bool leaves_sockets = false;          // it does so even where the whole watcher goes down
     std::optional<TimePoint> ready_by{};  // when it must have become ready; nothing: it is, or never will be
 };
 

@@ -244,6 +244,7 @@ void Arbiter::remove(Watcher& watcher, bool nostop, Done done) {
     } else {
         watcher.disarm();
         stop(watcher, std::move(done));
+        watcher.leave();
     }
     mark(watcher);
 }

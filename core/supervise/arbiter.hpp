@@ -204,7 +204,6 @@ class Arbiter {
     void obey_critical(Watcher& watcher);
     void watch_memory();
     void look_at_memory(TimePoint now);
-    void look_at_loads(TimePoint now);
     bool advance_stops();
     void drop_removed();
     void watch_sockets(Watcher& watcher);

@@ -126,15 +126,6 @@ void Arbiter::obey_critical(Watcher& watcher) {
     quit({});
 }
 
-// ---- loads ----
-
-void Arbiter::look_at_loads(TimePoint now) {
-    LoadWatch::Workers workers;
-    for (const auto& [key, watcher] : watchers_)
-        for (const Process* process : watcher->active()) workers[{key, process->wid}].push_back(process->pid);
-    loads_.look(now, std::move(workers));
-}
-
 // ---- memory ----
 
 namespace {

@@ -42,7 +42,7 @@ void Arbiter::on_time() {
         quit_now();
     }
     if (memory_.next() && now >= *memory_.next()) look_at_memory(now);
-    if (loads_.next() && now >= *loads_.next()) look_at_loads(now);
+    if (loads_.next() && now >= *loads_.next()) loads_.look(now);
     start_due();
 }
 

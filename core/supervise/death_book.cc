@@ -60,6 +60,15 @@ void store_in_order(std::uint64_t& word, std::uint64_t value) {
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
+// One that was used before, else the next of `most`; nothing: there is no room.
+std::optional<std::uint16_t> take_place(std::vector<std::uint16_t>& free, std::uint32_t& used,
+                                        std::size_t most) {
+    if (free.empty()) return used < most ? std::optional(static_cast<std::uint16_t>(used++)) : std::nullopt;
+    const std::uint16_t at = free.back();
+    free.pop_back();
+    return at;
+}
+
 // Of the end of an output, what begins with a line: the rest of one says little.
 std::string_view from_a_line_on(std::string_view text, std::size_t most) {
     if (text.size() <= most) return text;
@@ -145,12 +154,7 @@ std::uint16_t DeathBook::take_row(History& history) {
         return at;
     };
     if (history.rows.size() >= kPerWatcher) return take_oldest(history);
-    if (!free_rows_.empty()) {
-        const std::uint16_t at = free_rows_.back();
-        free_rows_.pop_back();
-        return at;
-    }
-    if (head().used_rows < kRecords) return static_cast<std::uint16_t>(head().used_rows++);
+    if (const auto at = take_place(free_rows_, head().used_rows, kRecords)) return *at;
     const auto most = std::max_element(
         histories_.begin(), histories_.end(),
         [](const auto& a, const auto& b) { return a.second.rows.size() < b.second.rows.size(); });
@@ -179,7 +183,10 @@ void DeathBook::add_failed_spawn(std::uint64_t watcher, Death death, std::string
         last->death.stage != death.stage || text_of(history.rows.back(), 0, last->why) != why)
         return write(watcher, history, death, why);
     death.times = last->death.times + 1;
+    const std::uint64_t number = last->number;
+    store_in_order(last->number, 0);
     last->death = death;
+    store_in_order(last->number, number);
 }
 
 void DeathBook::write(std::uint64_t watcher, History& history, const Death& death, std::string_view why) {
@@ -212,22 +219,15 @@ void DeathBook::count(std::uint64_t watcher, History& history, const Death& deat
         ++known.count;
         return;
     }
-    std::uint16_t at = 0;
-    if (!free_counters_.empty()) {
-        at = free_counters_.back();
-        free_counters_.pop_back();
-    } else if (head().used_counters < kCounters) {
-        at = static_cast<std::uint16_t>(head().used_counters++);
-    } else {
-        return;  // so many ways of ending in so many watchers there are not
-    }
-    Counter& added = counter(at);
+    const auto at = take_place(free_counters_, head().used_counters, kCounters);
+    if (!at) return;  // so many ways of ending in so many watchers there are not
+    Counter& added = counter(*at);
     added.count = 1;
     added.code = death.code;
     added.reason = reason;
     added.asked = asked;
     store_in_order(added.watcher, watcher);
-    history.counters.push_back(at);
+    history.counters.push_back(*at);
 }
 
 void DeathBook::complete(std::uint64_t watcher, ChildId child, bool keeps_stderr, std::string_view last) {
@@ -293,16 +293,8 @@ std::vector<DeathBook::Count> DeathBook::counts(std::uint64_t watcher) const {
 void DeathBook::keep(std::uint64_t watcher, const Tally& tally) {
     auto& at = histories_[watcher].sums;
     const bool is_new = !at;
-    if (is_new) {
-        if (!free_sums_.empty()) {
-            at = free_sums_.back();
-            free_sums_.pop_back();
-        } else if (head().used_sums < kTallies) {
-            at = static_cast<std::uint16_t>(head().used_sums++);
-        } else {
-            return;  // so many watchers there are not
-        }
-    }
+    if (is_new) at = take_place(free_sums_, head().used_sums, kTallies);
+    if (!at) return;  // so many watchers there are not
     Sums& place = sums(*at);
     place.spawned = tally.spawned;
     place.spawns_failed = tally.spawns_failed;

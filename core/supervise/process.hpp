@@ -39,13 +39,15 @@ struct Process {
     std::optional<TimePoint> expires{};
     std::optional<int> kill_signal{};      // of the `kill` that condemned it
     std::optional<double> kill_timeout{};  // seconds
-    // One that is too many and is drained: when its patience ends, and when it is looked at next. What it has
-    // in hand may be its own affair: then only the connections that wait on a listener of its own matter.
+    // One that is too many and is drained, or that has sockets which its watcher uses no more: when its
+    // patience ends, and when it is looked at next. What it has in hand may be its own affair: then only the
+    // connections that wait on a listener of its own matter.
     struct Lingers {
         TimePoint until{}, look_at{};
         bool until_idle = true;
     };
     std::optional<Lingers> lingers{};
+    bool leaves_sockets = false;  // its watcher uses sockets no more of which it has listeners of its own
     std::optional<TimePoint>
         frozen{};       // since its SIGSTOP: so that it accepts nothing before its stop signal
     std::string why{};  // it is ended for: "used 612.00M, more than memory_max"

@@ -62,6 +62,10 @@ bool has_slots(const config::SocketConfig& config) {
     return config.so_reuseport && config.path.empty();
 }
 
+int slots_in(const config::SocketConfig& config, int count, const SocketTable::Names& unused) {
+    return unused.contains(to_lower(config.name)) ? 0 : count;
+}
+
 // A socket without connections receives from the moment it is bound.
 bool receives_when_bound(const config::SocketConfig& config) {
     return config.type != config::SocketType::Stream && config.type != config::SocketType::SeqPacket;
@@ -155,7 +159,14 @@ Result<std::vector<int>> SocketTable::listeners_of(std::string_view name, std::s
 
 Result<SocketTable::Socket::Slot*> SocketTable::slot_of(Socket& socket, std::string_view watcher, int wid) {
     const std::pair key{to_lower(watcher), wid};
-    if (const auto at = socket.slots.find(key); at != socket.slots.end()) return &at->second;
+    if (const auto at = socket.slots.find(key); at != socket.slots.end()) {
+        // Of a watcher that was removed, and another one has its name.
+        if (std::exchange(at->second.is_leaving, false)) {
+            ++version_;
+            steer(socket);
+        }
+        return &at->second;
+    }
     Socket::Slot slot;
     if (receives_when_bound(socket.config) && socket.fd) {
         slot.fd = std::move(socket.fd);
@@ -172,7 +183,7 @@ Result<SocketTable::Socket::Slot*> SocketTable::slot_of(Socket& socket, std::str
     slot.hold = hold(cat(socket.config.name, "/", watcher, "/", wid), slot.fd.get());
     Socket::Slot& made = socket.slots[key] = std::move(slot);
     if (socket.config.steering != config::SteeringKind::Kernel) {
-        if (!socket.steering && socket.unsteered.empty()) begin_steering(socket, {});
+        if (!socket.steering && socket.unsteered.empty()) begin_steering(socket);
         if (socket.steering) enlist(socket, made);
     }
     steer(socket);
@@ -184,10 +195,10 @@ void SocketTable::close(UniqueFd& fd) {
     fd.reset();
 }
 
-void SocketTable::trim(std::string_view watcher, int count) {
+void SocketTable::trim(std::string_view watcher, int count, const Names& unused) {
     const std::string key = to_lower(watcher);
     for (const auto& socket : sockets_) {
-        const auto first = socket->slots.lower_bound({key, count + 1});
+        const auto first = socket->slots.lower_bound({key, slots_in(socket->config, count, unused) + 1});
         auto at = first;
         for (; at != socket->slots.end() && at->first.first == key; ++at) at->second.is_leaving = true;
         if (at == first) continue;
@@ -224,12 +235,32 @@ std::optional<SocketTable::Held> SocketTable::held_by(std::string_view name, std
     return Held{slot->second.fd.get(), true, has_connections};
 }
 
-void SocketTable::drain(std::string_view watcher, int count) {
+bool SocketTable::leaves(std::string_view watcher, int wid) const {
+    return std::any_of(sockets_.begin(), sockets_.end(),
+                       [key = std::pair(to_lower(watcher), wid)](const auto& socket) {
+                           const auto slot = socket->slots.find(key);
+                           return slot != socket->slots.end() && slot->second.is_leaving;
+                       });
+}
+
+std::vector<SocketTable::Held> SocketTable::leaving(std::string_view watcher, int wid) const {
+    std::vector<Held> held;
+    for (const auto& socket : sockets_) {
+        const auto slot = socket->slots.find({to_lower(watcher), wid});
+        if (slot == socket->slots.end() || !slot->second.is_leaving) continue;
+        if (std::any_of(socket->slots.begin(), socket->slots.end(),
+                        [](const auto& each) { return !each.second.is_leaving; }))
+            held.push_back({slot->second.fd.get(), true, !receives_when_bound(socket->config)});
+    }
+    return held;
+}
+
+void SocketTable::drain(std::string_view watcher, int count, const Names& unused) {
     ++version_;
     const std::string key = to_lower(watcher);
     for (const auto& socket : sockets_) {
         for (auto& [of, slot] : socket->slots)
-            if (of.first == key) slot.is_leaving = of.second > count;
+            if (of.first == key) slot.is_leaving = of.second > slots_in(socket->config, count, unused);
         steer(*socket);
     }
 }

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,7 @@ class SocketTable {
         bool is_steered = false;        // around those that leave, without `steering`
         std::optional<sys::Steering> steering{};
         HoldId steering_hold = 0;  // of its map of listeners
+        HoldId marks_hold = 0;     // and of that of their marks
         std::string unsteered{};   // why there is none, though the configuration asks for it
         sys::ConnectionCounter connections;
 
@@ -89,25 +91,30 @@ class SocketTable {
     // What worker `wid` of `watcher` has of this socket; nothing: no such socket, or no listener was made for
     // it.
     std::optional<Held> held_by(std::string_view name, std::string_view watcher, int wid) const;
-    // The slots of this watcher above `count` get no new connections, where the kernel lets itself be told
-    // so; those up to it do, like all others.
-    void drain(std::string_view watcher, int count);
+    // The slots of this watcher above `count`, and all of the sockets that are `unused` by it (in lower
+    // case), get no new connections, where the kernel lets itself be told so; the others do.
+    using Names = std::set<std::string>;
+    void drain(std::string_view watcher, int count, const Names& unused = {});
+    // Whether a slot of that worker is told so; and those of them of whose socket others stay.
+    bool leaves(std::string_view watcher, int wid) const;
+    std::vector<Held> leaving(std::string_view watcher, int wid) const;
     // ---- steering ----
     // Whether anybody wants to know who accepts.
     bool is_steering() const;
     // Those of the watcher's slots that have a worker which accepts, by wid - 1; the others have none.
     void tell_workers(std::string_view watcher, const std::vector<bool>& accepting);
-    // What is to be measured of each socket that is steered by load. `address` is one of its listeners.
+    // What is to be measured of each socket that is steered by load. `address` is one of its listeners,
+    // `marks` the map of the marks that these have.
     struct Measured {
         struct Row {
             SlotKey slot;
             unsigned place = 0;
             std::uint64_t picks = 0;
-            std::uint32_t inode = 0;  // of the listener
-            std::uint64_t load = 0;   // to be filled in
+            std::uint32_t mark = 0;
+            std::uint64_t load = 0;  // to be filled in
         };
         std::string socket;
-        UniqueFd address;
+        UniqueFd address, marks;
         std::vector<Row> rows;
     };
     bool is_steering_by_load() const;
@@ -115,8 +122,8 @@ class SocketTable {
     void feed(const Measured& measured);
     // Called with each descriptor before it is closed.
     void on_close(std::function<void(int fd)> closing) { closing_ = std::move(closing); }
-    // The watcher has only `count` slots now (0: it is gone): their listeners above are closed.
-    void trim(std::string_view watcher, int count);
+    // The watcher has only these slots now (0: it is gone): the listeners of the others are closed.
+    void trim(std::string_view watcher, int count, const Names& unused = {});
     // From one arbiter to the next (sockets_saved.cc). version(): grows with whatever changes saved().
     std::uint64_t version() const { return version_; }
     Json saved() const;
@@ -136,8 +143,10 @@ class SocketTable {
     void close(UniqueFd& fd);
     void steer(Socket& socket);
     static void steer_around(Socket& socket);
-    void begin_steering(Socket& socket, UniqueFd map);
-    void resume_steering(Socket& socket, UniqueFd map);
+    void begin_steering(Socket& socket, UniqueFd listeners = {}, UniqueFd marks = {});
+    void resume_steering(Socket& socket, UniqueFd listeners, UniqueFd marks);
+    void reopen_steering(Socket& socket, UniqueFd listeners, UniqueFd marks);
+    void unhold_steering(Socket& socket);
     void enlist(Socket& socket, Socket::Slot& slot);
     void end_steering(Socket& socket);
     void change_steering(Socket& socket);

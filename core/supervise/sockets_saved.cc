@@ -33,6 +33,7 @@ Json SocketTable::saved() const {
                        {"port", socket->port},
                        {"is_steered", socket->is_steered},
                        {"steering", socket->steering_hold},
+                       {"marks", socket->marks_hold},
                        {"slots", std::move(slots)}});
     }
     return {{"sockets", std::move(all)}, {"next_hold", next_hold_}};
@@ -68,8 +69,9 @@ Status SocketTable::restore(const Json& saved, std::map<HoldId, UniqueFd> listen
         }
         socket->is_steered = each.value("is_steered", false);
         socket->steering_hold = each.value("steering", HoldId{0});
+        socket->marks_hold = each.value("marks", HoldId{0});
         if (socket->config.steering != config::SteeringKind::Kernel)
-            resume_steering(*socket, take(socket->steering_hold));
+            resume_steering(*socket, take(socket->steering_hold), take(socket->marks_hold));
         if (!socket->fd && (socket->hold != 0 || each.at("spare").get<bool>()))
             if (Status bound = bind_again(*socket); !bound) return bound;
         sockets_.push_back(std::move(socket));

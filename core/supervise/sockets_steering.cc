@@ -2,13 +2,13 @@
 // configuration asks for it and the kernel lets us; else by the kernel's hash, around those that leave.
 #include <algorithm>
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "model/steering.hpp"
 #include "supervise/sockets.hpp"
 #include "sys/reuseport_group.hpp"
+#include "sys/sock_diag.hpp"
 
 namespace circus::supervise {
 
@@ -18,11 +18,6 @@ using config::SteeringKind;
 
 sys::Steering::By way_of(SteeringKind kind) {
     return kind == SteeringKind::LeastLoaded ? sys::Steering::By::LeastLoaded : sys::Steering::By::RoundRobin;
-}
-
-std::uint32_t inode_of_socket(int fd) {
-    struct stat found {};
-    return ::fstat(fd, &found) == 0 ? static_cast<std::uint32_t>(found.st_ino) : 0;
 }
 
 }  // namespace
@@ -57,26 +52,37 @@ void SocketTable::steer_around(Socket& socket) {
 
 // ---- the program ----
 
-// `map`: that of an arbiter before, which has the listeners already.
-void SocketTable::begin_steering(Socket& socket, UniqueFd map) {
-    auto opened = sys::Steering::open(way_of(socket.config.steering), std::move(map));
+// The maps: those of an arbiter before, which have the listeners already.
+void SocketTable::begin_steering(Socket& socket, UniqueFd listeners, UniqueFd marks) {
+    auto opened = sys::Steering::open(way_of(socket.config.steering), std::move(listeners), std::move(marks));
     if (!opened) return give_up_steering(socket, opened.error());
     socket.steering.emplace(std::move(*opened));
     socket.unsteered.clear();
     if (socket.steering_hold == 0)
         socket.steering_hold = hold(cat(socket.config.name, "/steering"), socket.steering->listeners());
+    if (socket.marks_hold == 0)
+        socket.marks_hold = hold(cat(socket.config.name, "/marks"), socket.steering->marks());
+}
+
+void SocketTable::unhold_steering(Socket& socket) {
+    if (socket.steering_hold != 0) unhold(std::exchange(socket.steering_hold, 0));
+    if (socket.marks_hold != 0) unhold(std::exchange(socket.marks_hold, 0));
 }
 
 // Until the watchers tell who accepts, whoever does not leave is chosen. Where this arbiter may not do what
-// the one before could, its program goes.
-void SocketTable::resume_steering(Socket& socket, UniqueFd map) {
+// the one before could, its program goes, and the kernel's hash goes around those that leave.
+void SocketTable::resume_steering(Socket& socket, UniqueFd listeners, UniqueFd marks) {
+    reopen_steering(socket, std::move(listeners), std::move(marks));
+    steer(socket);
+}
+
+void SocketTable::reopen_steering(Socket& socket, UniqueFd listeners, UniqueFd marks) {
     // A listener is in one map only: without that of before, who was in it cannot be in a new one.
-    if (!map && socket.steering_hold != 0) unhold(std::exchange(socket.steering_hold, 0));
-    if (socket.slots.empty()) {
-        if (socket.steering_hold != 0) unhold(std::exchange(socket.steering_hold, 0));
-        return;
-    }
-    begin_steering(socket, std::move(map));
+    if (!listeners && socket.steering_hold != 0) unhold(std::exchange(socket.steering_hold, 0));
+    // Without these, what was accepted before counts for nobody.
+    if (!marks && socket.marks_hold != 0) unhold(std::exchange(socket.marks_hold, 0));
+    if (socket.slots.empty()) return unhold_steering(socket);
+    begin_steering(socket, std::move(listeners), std::move(marks));
     for (auto& [key, slot] : socket.slots) {
         if (!socket.steering) return;
         // What joins the group first brings the program: not before all are chosen again.
@@ -86,7 +92,6 @@ void SocketTable::resume_steering(Socket& socket, UniqueFd map) {
     if (socket.steering) steer(socket);
     for (auto& [key, slot] : socket.slots)
         if (socket.steering) enlist(socket, slot);
-    if (socket.steering) steer(socket);
 }
 
 // It is the group's program from the first of them on.
@@ -103,7 +108,7 @@ void SocketTable::enlist(Socket& socket, Socket::Slot& slot) {
 }
 
 void SocketTable::end_steering(Socket& socket) {
-    if (socket.steering_hold != 0) unhold(std::exchange(socket.steering_hold, 0));
+    unhold_steering(socket);
     for (auto& [key, slot] : socket.slots) {
         if (socket.steering && slot.place) socket.steering->take_out(*slot.place);
         slot.place.reset();
@@ -120,8 +125,7 @@ void SocketTable::give_up_steering(Socket& socket, const Error& why) {
     end_steering(socket);
     socket.unsteered = why.text;
     log::warning(cat("socket ", socket.config.name, ": connections go by the kernel's hash, not by ",
-                     socket.config.steering == SteeringKind::LeastLoaded ? "least_loaded" : "round_robin",
-                     ": ", why.text));
+                     config::to_string(socket.config.steering), ": ", why.text));
 }
 
 // After a change of the configuration.
@@ -135,7 +139,7 @@ void SocketTable::change_steering(Socket& socket) {
     } else {
         end_steering(socket);
         // Who has no slot yet begins with the first of them.
-        if (!socket.slots.empty()) begin_steering(socket, {});
+        if (!socket.slots.empty()) begin_steering(socket);
         for (auto& [key, slot] : socket.slots)
             if (socket.steering) enlist(socket, slot);
     }
@@ -178,13 +182,14 @@ std::vector<SocketTable::Measured> SocketTable::to_measure() const {
         if (!socket->steering || socket->config.steering != SteeringKind::LeastLoaded) continue;
         Measured measured;
         measured.socket = socket->config.name;
-        for (const auto& [key, slot] : socket->slots) {
-            if (!slot.place) continue;
-            if (!measured.address) measured.address = UniqueFd(::fcntl(slot.fd.get(), F_DUPFD_CLOEXEC, 3));
-            measured.rows.push_back(
-                {key, *slot.place, socket->steering->picks(*slot.place), inode_of_socket(slot.fd.get())});
-        }
-        if (measured.address) all.push_back(std::move(measured));
+        for (const auto& [key, slot] : socket->slots)
+            if (const auto mark = sys::inode_of(slot.fd.get()); mark && slot.place)
+                measured.rows.push_back({key, *slot.place, socket->steering->picks(*slot.place), *mark});
+        if (measured.rows.empty()) continue;
+        const auto duplicate = [](int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); };
+        measured.address = duplicate(socket->slots.begin()->second.fd.get());
+        measured.marks = duplicate(socket->steering->marks());
+        if (measured.address && measured.marks) all.push_back(std::move(measured));
     }
     return all;
 }

@@ -153,6 +153,13 @@ void Watcher::stop(Done done) {
     replacement_ = model::Replacement::NewFirst;
     canary_ = {};
     reached_ = {};
+    for (auto& [id, process] : processes_)
+        if (process.leaves_sockets) process.lingers.reset();
+}
+
+void Watcher::leave() {
+    is_removed_ = true;
+    leave_sockets();
 }
 
 void Watcher::abandon() {
@@ -202,6 +209,7 @@ void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool 
     ++config_version_;
     config_.numprocesses = std::max(0, count);
     resize_slots();
+    leave_sockets();
     if (recounted) let_linger({}, before);
     if (reload_now && up_)
         reload(ReloadKind::Graceful, std::move(done));

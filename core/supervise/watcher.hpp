@@ -44,6 +44,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <sys/resource.h>
 #include <utility>
@@ -164,6 +165,7 @@ class Watcher {
     void start(Done done);
     void stop(Done done);
     void disarm();  // on_demand: before a stop() that is meant for good
+    void leave();   // behind it, where the watcher was removed: what waits in its slots is accepted first
     void restart(Done done);
     void reload(const ReloadRequest& request, Done done);
     // With `drain` the processes that are too many are stopped when they have no connection in hand, and at
@@ -255,7 +257,10 @@ class Watcher {
     // ---- draining ----
     void let_linger(Duration drain, int before);
     void let_idle_go();
+    void leave_sockets();
+    void drain_sockets();
     void trim_sockets();
+    std::set<std::string> unused_sockets() const;  // in lower case
     bool may_freeze() const;
     bool has_listener(model::Wid wid) const;  // of its own
     void tell_slots() const;
@@ -343,6 +348,7 @@ class Watcher {
     std::optional<int> end_;  // taken by take_end()
     bool hurried_ = false;    // nobody is asked any more
     bool has_lingering_ = false;
+    bool is_removed_ = false;
     std::optional<Process::Lingers> inherited_lingers_;  // between restore() and resume()
     model::Phase phase_ = model::Phase::Closed;
     std::string phase_why_;  // what the hook that was asked last said

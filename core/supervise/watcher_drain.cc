@@ -36,6 +36,10 @@ void Watcher::let_linger(Duration drain, int before) {
     const bool is_fewer = config_.numprocesses < before;
     has_lingering_ = false;
     for (auto& [id, process] : processes_) {
+        if (process.leaves_sockets && process.wid <= config_.numprocesses) {
+            has_lingering_ = true;
+            continue;
+        }
         const bool may = process.wid > config_.numprocesses && process.is_running() && process.stops == 0;
         // More of them are wanted: those that are still too many go on as they were.
         const bool ends = !may || (is_fewer && !begins);
@@ -51,9 +55,35 @@ void Watcher::let_linger(Duration drain, int before) {
     }
     // What leaves keeps its listener to the end; of the others there is no more need.
     if (has_lingering_)
-        stack_.sockets.drain(name(), config_.numprocesses);
+        drain_sockets();
     else
         trim_sockets();
+}
+
+// The slots of sockets that the watcher uses no more go, and all of them when it is removed: they get no new
+// connections, and whoever has their listeners accepts what waits there before it is told to stop, if others
+// get the new ones meanwhile. Until it is gone it keeps them.
+void Watcher::leave_sockets() {
+    const TimePoint now = stack_.clock.now();
+    const Duration patience = std::min(kLongestQueue, from_seconds(config_.graceful_timeout));
+    drain_sockets();
+    for (auto& [id, process] : processes_) {
+        const bool is_surplus = !is_removed_ && process.wid > config_.numprocesses;
+        if (process.stops != 0 || is_surplus || !stack_.sockets.leaves(name(), process.wid)) continue;
+        process.leaves_sockets = has_lingering_ = true;
+        if (stack_.drain && process.is_running() && !stack_.sockets.leaving(name(), process.wid).empty())
+            process.lingers = {now + patience, now + kHandshake, false};
+    }
+    if (!has_lingering_) trim_sockets();
+}
+
+std::set<std::string> Watcher::unused_sockets() const {
+    std::set<std::string> unused;
+    for (const auto& socket : stack_.sockets.all()) unused.insert(to_lower(socket->config.name));
+    for (const auto* socket : inherited_sockets(config_, stack_.sockets))
+        unused.erase(to_lower(socket->config.name));
+    unused.erase(to_lower(config_.stdin_socket));
+    return unused;
 }
 
 bool Watcher::has_listener(model::Wid wid) const {
@@ -74,19 +104,25 @@ void Watcher::tell_slots() const {
     stack_.sockets.tell_workers(name(), accepting);
 }
 
+void Watcher::drain_sockets() {
+    stack_.sockets.drain(name(), is_removed_ ? 0 : config_.numprocesses, unused_sockets());
+}
+
+// Those of a watcher that is removed are the arbiter's: another one may have its name.
 void Watcher::trim_sockets() {
-    stack_.sockets.drain(name(), config_.numprocesses);
-    stack_.sockets.trim(name(), config_.numprocesses);
+    if (is_removed_) return;
+    drain_sockets();
+    stack_.sockets.trim(name(), config_.numprocesses, unused_sockets());
 }
 
 void Watcher::let_idle_go() {
     if (!has_lingering_) return;
     int surplus = 0;
     for (auto& [id, process] : processes_) {
-        if (process.wid <= config_.numprocesses)
-            stop_lingering(process);  // wanted again
-        else
+        if (process.wid > config_.numprocesses || process.leaves_sockets)
             ++surplus;
+        else
+            stop_lingering(process);  // wanted again
     }
     for (auto& [id, process] : processes_)
         if (process.lingers && process.is_running()) let_go_if_idle(process, kLook * surplus);
@@ -106,7 +142,7 @@ void Watcher::let_go_if_idle(Process& process, Duration pause) {
     if (process.frozen && !stack_.drain->stands_still(process.pid)) {
         if (*process.frozen + kLongestFreeze <= now) thaw(process);
     } else if (!lingers.until_idle) {
-        if (!stack_.drain->has_queued(held_sockets(process.wid))) lingers.until = now;
+        if (!stack_.drain->has_queued(stack_.sockets.leaving(name(), process.wid))) lingers.until = now;
     } else if (stack_.drain->has_work(process.pid, held_sockets(process.wid))) {
         thaw(process);
     } else if (!process.frozen && may_freeze() && stack_.drain->freeze(process.pid, process.pidfd.get())) {

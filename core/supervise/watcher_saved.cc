@@ -93,6 +93,7 @@ Json Watcher::saved() const {
 
 void Watcher::restore(const Json& saved) {
     up_ = saved.at("up").get<bool>();
+    is_removed_ = saved.value("removed", false);
     armed_ = saved.at("armed").get<bool>();
     drain_ = saved.at("drain").get<bool>();
     reloading_ = saved.at("reloading").get<bool>();
@@ -194,6 +195,13 @@ void Watcher::resume() {
     // The state was saved before, what came of it after: there are processes of a start that was not noted.
     if (phase_ == Phase::Closed && !processes_.empty() && !abandoned_)
         phase_ = up_ && !drain_ ? Phase::Open : Phase::Ending;
+    // Whoever is still of the configuration before may have sockets that the watcher uses no more.
+    for (auto& [id, process] : processes_) {
+        const bool was_replaced = process.outdated || is_removed_;
+        if (process.stops != 0 || !was_replaced || !stack_.sockets.leaves(name(), process.wid)) continue;
+        process.leaves_sockets = has_lingering_ = true;
+        if (stack_.drain && process.is_running()) process.lingers = inherited_lingers_;
+    }
     inherited_lingers_.reset();
     if (!has_lingering_ && !abandoned_) trim_sockets();  // its last one may have gone meanwhile
     look();

@@ -44,10 +44,10 @@ model::WatcherView Watcher::view() const {
             {static_cast<model::Wid>(view.slots.size() + 1), s.not_before, s.spent, s.asked});
     view.processes.reserve(processes_.size());
     for (const auto& [id, p] : processes_)
-        view.processes.push_back({p.stops == 0 ? p.wid : 0, p.state, p.outdated, p.condemned, p.started,
-                                  p.grace_over, p.expires, p.unproven || p.awaited,
-                                  p.lingers ? std::optional(p.lingers->until) : std::nullopt,
-                                  p.lingers ? p.lingers->look_at : TimePoint{}, p.ready_by});
+        view.processes.push_back(
+            {p.stops == 0 ? p.wid : 0, p.state, p.outdated, p.condemned, p.started, p.grace_over, p.expires,
+             p.unproven || p.awaited, p.lingers ? std::optional(p.lingers->until) : std::nullopt,
+             p.lingers ? p.lingers->look_at : TimePoint{}, p.leaves_sockets, p.ready_by});
     return view;
 }
 

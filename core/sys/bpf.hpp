@@ -4,8 +4,6 @@
 // Sources: bpf(2), linux/bpf.h, and the kernel's Documentation/bpf/standardization/instruction-set.rst.
 #pragma once
 
-#include <array>
-#include <cerrno>
 #include <cstdint>
 #include <linux/bpf.h>
 #include <span>
@@ -92,10 +90,6 @@ class Writer {
     void jump_if(int condition, Register left, std::int32_t right, Label to) {
         jumps_.emplace_back(text_.size(), to);
         put(BPF_JMP | condition | BPF_K, left, 0, 0, right);
-    }
-    void jump(Label to) {
-        jumps_.emplace_back(text_.size(), to);
-        put(BPF_JMP | BPF_JA, 0, 0, 0, 0);
     }
     void call(std::int32_t function) { put(BPF_JMP | BPF_CALL, 0, 0, 0, function); }
     void exit() { put(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }

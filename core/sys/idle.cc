@@ -29,10 +29,8 @@ Folder open_folder(pid_t pid, const char* name) {
 
 enum class Held { No, Yes, Unknown };
 
-// Calls `each` with the inode of every socket that the process has, until it returns true. Unknown: they
-// cannot be seen.
-template <class Each>
-Held each_socket(pid_t pid, const Each& each) {
+// Unknown: its sockets cannot be seen.
+Held holds(pid_t pid, const std::set<std::uint32_t>& inodes) {
     const Folder fds = open_folder(pid, "fd");
     if (!fds) return errno == ENOENT ? Held::No : Held::Unknown;
     while (const dirent* entry = ::readdir(fds.get())) {
@@ -44,13 +42,9 @@ Held each_socket(pid_t pid, const Each& each) {
         if (!text.starts_with(kSocket)) continue;
         std::uint32_t inode = 0;
         std::from_chars(text.data() + kSocket.size(), text.data() + text.size(), inode);
-        if (each(inode)) return Held::Yes;
+        if (inodes.contains(inode)) return Held::Yes;
     }
     return Held::No;
-}
-
-Held holds(pid_t pid, const std::set<std::uint32_t>& inodes) {
-    return each_socket(pid, [&inodes](std::uint32_t inode) { return inodes.contains(inode); });
 }
 
 // The state of a thread, as its stat has it behind the name in brackets.
@@ -72,23 +66,6 @@ bool holds_any(pid_t pid, const std::set<std::uint32_t>& inodes) {
     for (const pid_t child : descendants_of(pid))
         if (holds(child, inodes) != Held::No) return true;
     return false;
-}
-
-std::size_t take_held(pid_t pid, std::set<std::uint32_t>& inodes) {
-    const std::size_t before = inodes.size();
-    if (before == 0) return 0;
-    each_socket(pid, [&inodes](std::uint32_t inode) {
-        inodes.erase(inode);
-        return inodes.empty();
-    });
-    return before - inodes.size();
-}
-
-std::size_t take_held_below(pid_t pid, std::set<std::uint32_t>& inodes) {
-    std::size_t taken = 0;
-    if (inodes.empty()) return taken;
-    for (const pid_t child : descendants_of(pid)) taken += take_held(child, inodes);
-    return taken;
 }
 
 bool stands_still(pid_t pid) {

@@ -10,11 +10,6 @@ namespace circus::sys {
 // Has it, or a descendant of it, a descriptor of one of these sockets? Also true where that cannot be seen.
 bool holds_any(pid_t pid, const std::set<std::uint32_t>& inodes);
 
-// How many of these sockets it has; they are taken out of the set, so that one which several share counts
-// once. Those that cannot be seen do not count. The other: of its descendants, which are looked for.
-std::size_t take_held(pid_t pid, std::set<std::uint32_t>& inodes);
-std::size_t take_held_below(pid_t pid, std::set<std::uint32_t>& inodes);
-
 // Do all its threads stand still, by SIGSTOP? Each does so when it next leaves the kernel, which takes it a
 // processor: on a busy machine some time after the signal.
 bool stands_still(pid_t pid);

@@ -43,16 +43,19 @@ UniqueFd open_process(pid_t pid) {
     return UniqueFd(::open(ProcPath(pid).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
-// Bytes read, at most `size`; nullopt: the file or the process is gone. One read: stat, status and cmdline
-// come in one piece.
-std::optional<std::size_t> read_file(int directory, const char* name, char* out, std::size_t size) {
-    const UniqueFd fd(::openat(directory, name, O_RDONLY | O_CLOEXEC));
-    if (!fd) return std::nullopt;
+// Bytes read from its beginning, at most `size`; nullopt: the process is gone. One read: stat, status and
+// cmdline come in one piece.
+std::optional<std::size_t> read_file(int fd, char* out, std::size_t size) {
     ssize_t got = 0;
-    do got = ::read(fd.get(), out, size);
+    do got = ::pread(fd, out, size, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0) return std::nullopt;
     return static_cast<std::size_t>(got);
+}
+
+std::optional<std::size_t> read_file(int directory, const char* name, char* out, std::size_t size) {
+    const UniqueFd fd(::openat(directory, name, O_RDONLY | O_CLOEXEC));
+    return fd ? read_file(fd.get(), out, size) : std::nullopt;
 }
 
 // Takes the next number off the front of a blank-separated text.
@@ -215,10 +218,6 @@ std::vector<pid_t> children_by_kernel(pid_t pid) {
     return children;
 }
 
-}  // namespace
-
-namespace {
-
 bool read_names_in(int process, ProcessFigures& figures) {
     if (!read_uid(process, figures.uid)) return false;
     char command[4096];
@@ -230,6 +229,19 @@ bool read_names_in(int process, ProcessFigures& figures) {
 
 Error not_told(std::string_view what, pid_t pid, int error) {
     return sys_error(cat("/proc/", pid, "/", what), error);
+}
+
+// The second number of statm.
+std::uint64_t resident_bytes(pid_t pid) {
+    const UniqueFd process = open_process(pid);
+    char buffer[128];
+    const auto size = process ? read_file(process.get(), "statm", buffer, sizeof buffer) : std::nullopt;
+    if (!size) return 0;
+    std::string_view text(buffer, *size);
+    std::uint64_t pages = 0;
+    if (!skip(text, 1) || !take(text, pages)) return 0;
+    static const auto page = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 1L));
+    return pages * page;
 }
 
 }  // namespace
@@ -259,12 +271,10 @@ std::optional<StatFile> StatFile::open(pid_t pid) {
 
 bool StatFile::read(ProcessFigures& figures) const {
     char stat[1024];
-    ssize_t got = 0;
-    do got = ::pread(fd_.get(), stat, sizeof stat, 0);
-    while (got < 0 && errno == EINTR);
-    if (got <= 0) return false;
+    const auto size = read_file(fd_.get(), stat, sizeof stat);
+    if (!size) return false;
     figures.pid = pid_;
-    return parse_stat({stat, static_cast<std::size_t>(got)}, figures);
+    return parse_stat({stat, *size}, figures);
 }
 
 bool read_names(pid_t pid, ProcessFigures& figures) {
@@ -355,21 +365,6 @@ std::vector<pid_t> lineage_of(pid_t pid) {
     return lineage;
 }
 
-namespace {
-// The second number of statm.
-std::uint64_t resident_bytes(pid_t pid) {
-    const UniqueFd process = open_process(pid);
-    char buffer[128];
-    const auto size = process ? read_file(process.get(), "statm", buffer, sizeof buffer) : std::nullopt;
-    if (!size) return 0;
-    std::string_view text(buffer, *size);
-    std::uint64_t pages = 0;
-    if (!skip(text, 1) || !take(text, pages)) return 0;
-    static const auto page = static_cast<std::uint64_t>(std::max(::sysconf(_SC_PAGESIZE), 1L));
-    return pages * page;
-}
-}  // namespace
-
 std::uint64_t resident_bytes_of_tree(pid_t pid) {
     std::uint64_t bytes = resident_bytes(pid);
     for (const pid_t descendant : descendants_of(pid)) bytes += resident_bytes(descendant);
@@ -380,6 +375,12 @@ std::uint64_t total_memory_bytes() {
     struct sysinfo info {};
     if (::sysinfo(&info) != 0) return 0;
     return static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
+}
+
+std::chrono::nanoseconds cpu_of_thread() {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 std::size_t descriptor_limit() {

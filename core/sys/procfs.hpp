@@ -2,6 +2,7 @@
 // it out). Thread-safe; no function waits for anything but the kernel.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -66,6 +67,8 @@ std::vector<pid_t> lineage_of(pid_t pid);
 // Resident memory of the process and all its descendants; pages that they share count for each of them.
 std::uint64_t resident_bytes_of_tree(pid_t pid);
 std::uint64_t total_memory_bytes();
+// What the calling thread has had of a processor.
+std::chrono::nanoseconds cpu_of_thread();
 // How many descriptors this process may have (RLIMIT_NOFILE's soft limit).
 std::size_t descriptor_limit();
 

@@ -63,15 +63,31 @@ Status ask(const Body& body, std::uint16_t flags, const Each& each) {
     }
 }
 
-// The attribute of that type behind the fixed part of an answer; null: there is none of at least that size.
+// The attribute of that type of those that begin there; null: there is none of at least that size.
+const rtattr* find_attribute(const void* begin, std::size_t bytes, unsigned type, std::size_t size) {
+    auto left = static_cast<unsigned>(bytes);
+    for (const auto* at = static_cast<const rtattr*>(begin); RTA_OK(at, left); at = RTA_NEXT(at, left))
+        if ((at->rta_type & NLA_TYPE_MASK) == type && RTA_PAYLOAD(at) >= size) return at;
+    return nullptr;
+}
+
+// One of those that are inside of another one.
+const rtattr* find_inside(const rtattr* outer, unsigned type, std::size_t size) {
+    return outer ? find_attribute(RTA_DATA(outer), RTA_PAYLOAD(outer), type, size) : nullptr;
+}
+
+// One of those behind the fixed part of an answer.
+template <class Fixed>
+const rtattr* attribute_of(const nlmsghdr& answer, unsigned type, std::size_t size) {
+    if (answer.nlmsg_len < NLMSG_LENGTH(sizeof(Fixed))) return nullptr;
+    const char* begin = static_cast<const char*>(NLMSG_DATA(&answer)) + NLMSG_ALIGN(sizeof(Fixed));
+    return find_attribute(begin, answer.nlmsg_len - NLMSG_LENGTH(NLMSG_ALIGN(sizeof(Fixed))), type, size);
+}
+
 template <class Fixed>
 const void* attribute(const nlmsghdr& answer, unsigned type, std::size_t size) {
-    if (answer.nlmsg_len < NLMSG_LENGTH(sizeof(Fixed))) return nullptr;
-    auto left = static_cast<unsigned>(answer.nlmsg_len - NLMSG_LENGTH(NLMSG_ALIGN(sizeof(Fixed))));
-    const char* begin = static_cast<const char*>(NLMSG_DATA(&answer)) + NLMSG_ALIGN(sizeof(Fixed));
-    for (const auto* at = reinterpret_cast<const rtattr*>(begin); RTA_OK(at, left); at = RTA_NEXT(at, left))
-        if (at->rta_type == type && RTA_PAYLOAD(at) >= size) return RTA_DATA(at);
-    return nullptr;
+    const rtattr* const found = attribute_of<Fixed>(answer, type, size);
+    return found ? RTA_DATA(found) : nullptr;
 }
 
 template <class Fixed>
@@ -126,12 +142,6 @@ Result<Address> far_address_of(int fd) {
     return address;
 }
 
-Result<std::uint32_t> inode_of(int fd) {
-    struct stat found {};
-    if (::fstat(fd, &found) != 0) return sys_error("asking for a socket's inode", errno);
-    return static_cast<std::uint32_t>(found.st_ino);
-}
-
 inet_diag_req_v2 internet_request(const Address& address, unsigned states) {
     inet_diag_req_v2 request{};
     request.sdiag_family = static_cast<std::uint8_t>(address.family());
@@ -165,16 +175,23 @@ End end_of(const Address& address) {
     return end;
 }
 
+// Calls `each(socket, answer)` with every socket of this very address.
+template <class Body, class EachSocket>
+Status each_internet(const Address& address, const Body& request, const EachSocket& each) {
+    return ask(request, NLM_F_DUMP, [&each, host = address.host()](const nlmsghdr& answer) {
+        const auto* found = fixed_part<inet_diag_msg>(answer);
+        if (found && (host.empty() || std::memcmp(found->id.idiag_src, host.data(), host.size()) == 0))
+            each(*found, answer);
+    });
+}
+
 using Inode = std::function<void(std::uint32_t)>;
 
 Status each_open_internet(const Address& address, unsigned states, const Inode& each) {
-    const std::vector<unsigned char> host = address.host();
-    return ask(internet_request(address, states), NLM_F_DUMP, [&](const nlmsghdr& answer) {
-        const auto* found = fixed_part<inet_diag_msg>(answer);
-        if (!found || found->idiag_inode == 0) return;
-        if (host.empty() || std::memcmp(found->id.idiag_src, host.data(), host.size()) == 0)
-            each(found->idiag_inode);
-    });
+    return each_internet(address, internet_request(address, states),
+                         [&each](const inet_diag_msg& found, const nlmsghdr&) {
+                             if (found.idiag_inode != 0) each(found.idiag_inode);
+                         });
 }
 
 Status each_open_unix(const Address& address, const Inode& each) {
@@ -249,25 +266,36 @@ Result<std::set<std::uint32_t>> accepted_inodes(int listener) {
     return inodes;
 }
 
-// Of a listener the kernel shows the length of its accept queue where a connection has what it is to read.
-Result<AddressLoad> load_at(int listener) {
+// Whoever closes a connection, or ends, takes it out of these two states.
+Result<std::map<std::uint32_t, std::uint64_t>> connections_by_mark(int listener, int marks) {
     const auto address = address_of(listener);
     if (!address) return address.error();
-    AddressLoad load;
-    const std::vector<unsigned char> host = address->host();
-    const auto request =
-        internet_request(*address, bit(TCP_LISTEN) | bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT));
-    const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
-        const auto* found = fixed_part<inet_diag_msg>(answer);
-        if (!found || found->idiag_inode == 0) return;
-        if (!host.empty() && std::memcmp(found->id.idiag_src, host.data(), host.size()) != 0) return;
-        if (found->idiag_state == TCP_LISTEN)
-            load.queues[found->idiag_inode] = found->idiag_rqueue;
-        else
-            load.accepted.insert(found->idiag_inode);
+    struct {
+        inet_diag_req_v2 request;
+        nlattr storages, map;
+        int fd;
+    } request{internet_request(*address, bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT)),
+              {2 * NLA_HDRLEN + sizeof marks, INET_DIAG_REQ_SK_BPF_STORAGES},
+              {NLA_HDRLEN + sizeof marks, SK_DIAG_BPF_STORAGE_REQ_MAP_FD},
+              marks};
+    std::map<std::uint32_t, std::uint64_t> counts;
+    const Status asked = each_internet(*address, request, [&](const inet_diag_msg&, const nlmsghdr& answer) {
+        const rtattr* const all = attribute_of<inet_diag_msg>(answer, INET_DIAG_SK_BPF_STORAGES, 0);
+        std::uint32_t mark = 0;
+        const rtattr* const value =
+            find_inside(find_inside(all, SK_DIAG_BPF_STORAGE, 0), SK_DIAG_BPF_STORAGE_MAP_VALUE, sizeof mark);
+        if (!value) return;
+        std::memcpy(&mark, RTA_DATA(value), sizeof mark);
+        ++counts[mark];
     });
     if (!asked) return asked.error();
-    return load;
+    return counts;
+}
+
+Result<std::uint32_t> inode_of(int fd) {
+    struct stat found {};
+    if (::fstat(fd, &found) != 0) return sys_error("asking for a socket's inode", errno);
+    return static_cast<std::uint32_t>(found.st_ino);
 }
 
 Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
@@ -284,9 +312,8 @@ Result<std::uint64_t> dropped(const std::vector<int>& listeners) {
     inet_diag_req_v2 request = internet_request(*address, bit(TCP_LISTEN));
     request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
     std::uint64_t drops = 0;
-    const Status asked = ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
-        const auto* found = fixed_part<inet_diag_msg>(answer);
-        if (!found || std::find(inodes.begin(), inodes.end(), found->idiag_inode) == inodes.end()) return;
+    const Status asked = each_internet(*address, request, [&](const auto& found, const nlmsghdr& answer) {
+        if (std::find(inodes.begin(), inodes.end(), found.idiag_inode) == inodes.end()) return;
         std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
         if (const void* raw = attribute<inet_diag_msg>(answer, INET_DIAG_SKMEMINFO, sizeof memory)) {
             std::memcpy(memory.data(), raw, sizeof memory);

@@ -2,14 +2,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <limits>
+#include <linux/btf.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <utility>
 
 #include "base/text.hpp"
 #include "sys/bpf.hpp"
+#include "sys/sock_diag.hpp"
 
 namespace circus::sys {
 
@@ -50,6 +53,52 @@ int make_map(bpf_map_type type, std::uint32_t value_size, std::uint32_t entries,
     map.max_entries = entries;
     map.map_flags = flags;
     return bpf::call(BPF_MAP_CREATE, map);
+}
+
+// What sockets store has to have a type, in the format BTF: here an unsigned integer of four bytes.
+UniqueFd load_type() {
+    struct {
+        btf_header header;
+        btf_type type;
+        std::uint32_t bits;
+        char names[4];
+    } text{};
+    text.header.magic = BTF_MAGIC;
+    text.header.version = BTF_VERSION;
+    text.header.hdr_len = sizeof text.header;
+    text.header.type_len = text.header.str_off = sizeof text.type + sizeof text.bits;
+    text.header.str_len = sizeof text.names;
+    text.type.name_off = 1;
+    text.type.info = BTF_KIND_INT << 24U;
+    text.type.size = sizeof(std::uint32_t);
+    text.bits = 32;
+    text.names[1] = 'u';
+    bpf_attr load{};
+    load.btf = reinterpret_cast<std::uintptr_t>(&text);
+    load.btf_size = sizeof text;
+    return UniqueFd(bpf::call(BPF_BTF_LOAD, load));
+}
+
+UniqueFd make_marks() {
+    const UniqueFd type = load_type();
+    if (!type) return {};
+    bpf_attr map{};
+    map.map_type = BPF_MAP_TYPE_SK_STORAGE;
+    map.key_size = map.value_size = sizeof(std::uint32_t);
+    map.map_flags = BPF_F_NO_PREALLOC | BPF_F_CLONE;
+    map.btf_fd = static_cast<std::uint32_t>(type.get());
+    map.btf_key_type_id = map.btf_value_type_id = 1;
+    return UniqueFd(bpf::call(BPF_MAP_CREATE, map));
+}
+
+template <class K, class V>
+int update(int map, const K& key, const V& value) {
+    bpf_attr update{};
+    update.map_fd = static_cast<std::uint32_t>(map);
+    update.key = reinterpret_cast<std::uintptr_t>(&key);
+    update.value = reinterpret_cast<std::uintptr_t>(&value);
+    update.flags = BPF_ANY;
+    return bpf::call(BPF_MAP_UPDATE_ELEM, update);
 }
 
 template <class T>
@@ -190,7 +239,7 @@ void write_shared(T& word, T value) {
 
 }  // namespace
 
-Result<Steering> Steering::open(By by, UniqueFd listeners) {
+Result<Steering> Steering::open(By by, UniqueFd listeners, UniqueFd marks) {
     Steering made;
     // First, since it says at once whether this is permitted: the map of a process before says nothing.
     made.table_map_ = UniqueFd(make_map(BPF_MAP_TYPE_ARRAY, sizeof(Table), 1, BPF_F_MMAPABLE));
@@ -204,18 +253,22 @@ Result<Steering> Steering::open(By by, UniqueFd listeners) {
         made.listeners_ =
             UniqueFd(make_map(BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, sizeof(std::uint64_t), kMost, 0));
     if (!made.listeners_) return refused("making its map of listeners");
+    made.marks_ = marks ? std::move(marks) : make_marks();
+    if (!made.marks_) return refused("making its map of marks");
     if (Status changed = made.change(by); !changed) return changed.error();
     return made;
 }
 
 Steering::Steering(Steering&& other) noexcept
     : listeners_(std::move(other.listeners_)),
+      marks_(std::move(other.marks_)),
       table_map_(std::move(other.table_map_)),
       program_(std::move(other.program_)),
       table_(std::exchange(other.table_, nullptr)) {}
 
 Steering& Steering::operator=(Steering&& other) noexcept {
     std::swap(listeners_, other.listeners_);
+    std::swap(marks_, other.marks_);
     std::swap(table_map_, other.table_map_);
     std::swap(program_, other.program_);
     std::swap(table_, other.table_);
@@ -247,15 +300,13 @@ Status Steering::attach(int listener) const {
 
 Status Steering::put(unsigned place, int listener) {
     if (place >= kMost) return Error{cat("steering by eBPF: there are more than ", kMost, " listeners")};
+    const auto mark = inode_of(listener);
+    if (!mark) return mark.error();
+    if (update(marks_.get(), listener, *mark) != 0) return refused("marking a listener");
     const std::uint64_t there = cookie_at(listeners_.get(), place);
     if (there != 0 && there == cookie_of(listener)) return Ok{};
-    const auto value = static_cast<std::uint64_t>(listener);
-    bpf_attr update{};
-    update.map_fd = static_cast<std::uint32_t>(listeners_.get());
-    update.key = reinterpret_cast<std::uintptr_t>(&place);
-    update.value = reinterpret_cast<std::uintptr_t>(&value);
-    update.flags = BPF_ANY;
-    if (bpf::call(BPF_MAP_UPDATE_ELEM, update) != 0) return refused("noting a listener");
+    if (update(listeners_.get(), place, static_cast<std::uint64_t>(listener)) != 0)
+        return refused("noting a listener");
     feed(place, 0, picks(place));
     return Ok{};
 }

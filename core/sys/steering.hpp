@@ -11,13 +11,17 @@
 // fed last; attach() replaces it. The map of the listeners is what has to outlive a process: a listener can
 // be in one such map only. Whoever opens with the map of the process before goes on with its places.
 //
+// A second map has a mark for each listener that was put somewhere, its inode; the kernel copies it to each
+// connection that is made there. By it connections_by_mark() says how many each of them has, waiting and in
+// hand, without a look at any process. Marks last as long as their map: it has to outlive a process too.
+//
 // A connection that a chosen listener cannot be given (none is chosen, or it was closed) goes by the kernel's
 // hash. When a listener is closed, what is queued on it goes to one that is chosen (Linux 5.14 and newer).
 //
 // The kernel asks for CAP_BPF and CAP_NET_ADMIN (or root), and for Linux 5.12. One thread at a time.
 //
 // Sources: bpf(2), bpf-helpers(7) bpf_sk_select_reuseport, socket(7) SO_ATTACH_REUSEPORT_EBPF, linux/bpf.h
-// struct sk_reuseport_md (its data begins with the TCP header).
+// struct sk_reuseport_md (its data begins with the TCP header), BPF_MAP_TYPE_SK_STORAGE with BPF_F_CLONE.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +37,15 @@ class Steering {
     static constexpr unsigned kMost = 1024;  // places
     enum class By { RoundRobin, LeastLoaded };
 
-    // `listeners`: the map of a Steering before, else a new one is made.
-    static Result<Steering> open(By by, UniqueFd listeners = {});
+    // The maps of a Steering before; where there is none a new one is made.
+    static Result<Steering> open(By by, UniqueFd listeners = {}, UniqueFd marks = {});
     Steering(Steering&& other) noexcept;
     Steering& operator=(Steering&& other) noexcept;
     ~Steering();
 
     // For the next one's open().
     int listeners() const { return listeners_.get(); }
+    int marks() const { return marks_.get(); }
     // From now on by this. attach() makes it so.
     Status change(By by);
     // The group that this listener, which listens, is of.
@@ -63,7 +68,7 @@ class Steering {
     struct Table;
     Steering() = default;
 
-    UniqueFd listeners_, table_map_, program_;
+    UniqueFd listeners_, marks_, table_map_, program_;
     Table* table_ = nullptr;  // mapped; shared with the program
 };
 

@@ -239,6 +239,31 @@ numprocesses = 2
             if wanted == "round_robin":
                 self.assertEqual(wids, {1: 10, 2: 10})
 
+    def test_AWatcherThatUsesTheSocketNoMoreGetsNoneOfItsConnections(self):
+        more = """
+[watcher.more]
+cmd = "/usr/bin/python3 @DIR@/{}.py $(circus.sockets.door) 1$(circus.wid)"
+use_sockets = true
+numprocesses = 2
+"""
+        for kind in ("reuseport", "round_robin"):
+            for removed in (False, True):
+                with self.subTest(kind, removed=removed):
+                    daemon = self.prepared(configured(KINDS[kind], "holder", 2) + more.format("holder")).start()
+                    self.wait_accepting(daemon, 4, ("web", "more"))
+                    path = pathlib.Path(daemon.config_path)
+                    text, section, rest = path.read_text().partition("[watcher.more]")
+                    kept = section + "\ncmd = \"sleep 60\"\nnumprocesses = 2\n"
+                    path.write_text(text if removed else text + kept)
+                    daemon.client.ok("reloadconfig", waiting=True)
+                    self.assertEqual({slot["watcher"] for slot in self.slots(daemon)}, {"web"})
+                    wids = self.knock_and_go(daemon, 40)
+                    self.assertEqual(wids[1] + wids[2], 40, wids)
+                    path.write_text(text + section + rest)
+                    daemon.client.ok("reloadconfig", waiting=True)
+                    self.wait_accepting(daemon, 4, ("web", "more"))
+                    wait_until(lambda: len(self.knock_and_go(daemon, 40)) == 4, what="all of them")
+
     @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "takes root, to be nobody")
     def test_WithoutPrivilegeTheKernelDoesItAndItIsSaidWhy(self):
         daemon = self.prepared(configured(KINDS["least_loaded"], "holder", 3))

@@ -326,6 +326,30 @@ TEST_F(ControlTest, StatsOfManyAreMadeInPortionsAndOthersAreAnsweredMeanwhile) {
     EXPECT_EQ(answer["info"].size(), 60U);
 }
 
+TEST_F(ControlTest, DetailsOfManyAreShownInPortionsTooOnceTheyAreLookedUp) {
+    watcher("web", 60);
+    next_pid = 1 << 30;
+    serve();
+    next_pid = ::getpid();
+    die(child("web", 60), 0);
+    pass(std::chrono::seconds(6));
+    spawn_all();
+    EXPECT_EQ(ask("stats", {{"name", "web"}, {"details", true}}), nullptr);
+    EXPECT_FALSE(controller->has_work()) << "what it is made of is looked up first";
+    ASSERT_EQ(worker.jobs.size(), 1U);
+    worker.jobs[0].first();
+    worker.jobs[0].second();
+    int portions = 0;
+    for (; controller->has_work() && portions < 10; ++portions) {
+        EXPECT_TRUE(answers.empty());
+        controller->work();
+    }
+    EXPECT_EQ(portions, 2);
+    const Json info = taken()["info"];
+    EXPECT_EQ(info.size(), 60U);
+    EXPECT_GE(info[std::to_string(::getpid())]["threads"], 1);
+}
+
 TEST_F(ControlTest, AFloodOfStatsIsNotKept) {
     watcher("web", 60);
     next_pid = 1 << 30;

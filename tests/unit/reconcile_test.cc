@@ -288,6 +288,25 @@ TEST(Reconcile, WhileAHookIsAskedAboutTheStartNothingIsSpawnedAndWhatRunsStays) 
     EXPECT_THAT(plan.stop, IsEmpty());
 }
 
+TEST(Reconcile, WhoIsReplacedAndLeavesASocketLingersFirst) {
+    WatcherView view = up(2);
+    view.processes = {process(1), process(2), process(1), process(2)};
+    for (const std::size_t i : {0U, 1U}) {
+        view.processes[i].outdated = view.processes[i].leaves_sockets = true;
+        view.processes[i].lingers = kNow + 5s;
+        view.processes[i].lingers_look = kNow + 1s;
+    }
+    view.processes[1].lingers = kNow;
+    EXPECT_THAT(reconcile(view, kNow).stop, ElementsAre(1));
+    EXPECT_EQ(reconcile(view, kNow).look_again, kNow + 1s);
+    view.replacement = Replacement::Rolling;
+    EXPECT_THAT(reconcile(view, kNow).stop, ElementsAre(1));
+    view.up = false;
+    EXPECT_THAT(reconcile(view, kNow).stop, ElementsAre(1, 2, 3));
+    view.processes[0].leaves_sockets = false;
+    EXPECT_THAT(reconcile(view, kNow).stop, ElementsAre(0, 1, 2, 3));
+}
+
 TEST(Reconcile, WhoLingersIsLookedAtAndStoppedWhenItsTimeIsOverOrTheWatcherGoesDown) {
     WatcherView view = up(1);
     view.processes = {process(1), process(2), process(3)};

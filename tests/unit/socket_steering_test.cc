@@ -1,8 +1,11 @@
 // The socket table and those who feed it, over real listeners and connections; skipped where the kernel
 // refuses the program.
 #include <arpa/inet.h>
+#include <csignal>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 
@@ -159,6 +162,19 @@ TEST_F(SocketSteeringTest, WithoutItsMapItIsTheKernelsAndSaysSo) {
     EXPECT_EQ(all[0] + all[1] + all[2] + all[3], 40u);
 }
 
+TEST_F(SocketSteeringTest, WithoutItsMapWhoLeavesIsSteeredAroundAllTheSame) {
+    bind(RoundRobin);
+    table.tell_workers("web", {true, true, true, true});
+    table.drain("web", 3);
+    keeper.drop(table.find("door")->steering_hold);
+    take_over();
+    EXPECT_FALSE(table.is_steering());
+    knock(40);
+    const Counts all = queued();
+    EXPECT_EQ(all[3], 0u);
+    EXPECT_EQ(all[0] + all[1] + all[2], 40u);
+}
+
 TEST_F(SocketSteeringTest, AReloadChangesHow) {
     bind(Kernel, 2);
     EXPECT_FALSE(table.is_steering());
@@ -189,7 +205,7 @@ struct LoadWatchTest : SocketSteeringTest {
     }
     // Whether anything was looked at.
     bool look() {
-        watch.look(clock.now(), {{{"web", 1}, {::getpid()}}});
+        watch.look(clock.now());
         const bool looked = !worker.jobs.empty();
         for (auto& [job, then] : std::exchange(worker.jobs, {})) {
             job();
@@ -226,6 +242,56 @@ TEST_F(LoadWatchTest, WhatWaitsAndWhatAWorkerHasInHandIsItsLoad) {
     EXPECT_EQ(queued(), (Counts{3, 3}));
 }
 
+TEST_F(LoadWatchTest, WhoeverHasItInHandAndHoweverItCameThere) {
+    table.tell_workers("web", {true, true});
+    knock(4);
+    const UniqueFd kept = accept(1);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const UniqueFd mine = accept(1);
+        ::pause();
+    }
+    ASSERT_GT(child, 0);
+    const auto deadline = Monotonic::now() + std::chrono::seconds(5);
+    while (queued()[0] > 0 && Monotonic::now() < deadline) ::sched_yield();
+    EXPECT_EQ(queued(), (Counts{0, 2}));
+    ASSERT_TRUE(look());
+    EXPECT_EQ(load(1), 2) << "one here and one in a child";
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    clients.clear();
+    ASSERT_TRUE(look());
+    EXPECT_EQ(load(1), 1) << "closed by the other side, but in hand still";
+}
+
+TEST_F(LoadWatchTest, WhatWasAcceptedBeforeATakeOverCounts) {
+    table.tell_workers("web", {true, true});
+    knock(4);
+    const UniqueFd one = accept(1), two = accept(1);
+    take_over();
+    EXPECT_EQ(load(1), 0);
+    ASSERT_TRUE(look());
+    EXPECT_EQ(load(1), 2);
+    EXPECT_EQ(load(2), 2);
+}
+
+TEST_F(LoadWatchTest, WithoutTheMarksOfBeforeItGoesOnWithWhatComes) {
+    knock(2);
+    keeper.drop(table.find("door")->marks_hold);
+    take_over();
+    EXPECT_TRUE(table.is_steering());
+    EXPECT_THAT(keeper.held, SizeIs(4)) << "two listeners, two maps";
+    knock(2);
+    ASSERT_TRUE(look());
+    EXPECT_EQ(load(1) + load(2), 2);
+}
+
+TEST_F(LoadWatchTest, WhereALookTakesLongItLooksLessOften) {
+    EXPECT_EQ(LoadWatch::period_after(std::chrono::microseconds(100)), LoadWatch::kPeriod);
+    EXPECT_EQ(LoadWatch::period_after(std::chrono::milliseconds(1)), std::chrono::milliseconds(500));
+    EXPECT_EQ(LoadWatch::period_after(std::chrono::seconds(1)), LoadWatch::kLongestPeriod);
+}
+
 TEST_F(LoadWatchTest, WhereNothingIsAndNothingCameNothingIsLookedAt) {
     ASSERT_TRUE(look());
     EXPECT_FALSE(look());
@@ -237,8 +303,8 @@ TEST_F(LoadWatchTest, WhereNothingIsAndNothingCameNothingIsLookedAt) {
 TEST_F(LoadWatchTest, OneRoundAtATimeAndNoneWhereNobodyAsks) {
     watch.want(clock.now());
     ASSERT_TRUE(watch.next());
-    watch.look(clock.now(), {});
-    watch.look(clock.now(), {});
+    watch.look(clock.now());
+    watch.look(clock.now());
     EXPECT_THAT(worker.jobs, SizeIs(1));
     configure(RoundRobin);
     watch.want(clock.now());
@@ -247,7 +313,7 @@ TEST_F(LoadWatchTest, OneRoundAtATimeAndNoneWhereNobodyAsks) {
 
 TEST_F(LoadWatchTest, ASlotThatIsGoneMeanwhileIsNotFed) {
     knock(2);
-    watch.look(clock.now(), {});
+    watch.look(clock.now());
     table.trim("web", 1);
     ASSERT_THAT(worker.jobs, SizeIs(1));
     worker.jobs[0].first();

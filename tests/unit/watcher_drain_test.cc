@@ -287,5 +287,112 @@ TEST_F(OwnListenersTest, WhereNobodyIsLeftNobodyIsWaitedFor) {
     EXPECT_THAT(keeper.sent, SizeIs(4));
 }
 
+// Two watchers have one socket, a listener each worker; "web" is about to lose it.
+struct SharedDoorTest : WatcherDrainTest {
+    void SetUp() override {
+        WatcherDrainTest::SetUp();
+        config::SocketConfig door;
+        door.name = "door";
+        door.host = "127.0.0.1";
+        door.port = 0;
+        door.so_reuseport = true;
+        config.sockets.push_back(door);
+        watcher("more", 2).use_sockets = true;
+        watcher("web", 2).use_sockets = true;
+        boot_running();
+        drained.is_queued = true;
+    }
+    void lose_it() {
+        daemon.file.config.watchers.back().use_sockets = false;
+        arbiter->reconfigure(ConfigChange::Reload, [](const auto&) {});
+        arbiter->settle();
+        for (auto& [job, then] : std::exchange(worker.jobs, {})) {
+            job();
+            then();
+        }
+        arbiter->settle();
+    }
+    std::vector<std::string> slots(bool leaving) {
+        std::vector<std::string> of;
+        for (const auto& [key, slot] : arbiter->sockets().find("door")->slots)
+            if (slot.is_leaving == leaving) of.push_back(key.first + "/" + std::to_string(key.second));
+        return of;
+    }
+    std::size_t stopped() const { return keeper.sent.size(); }
+};
+
+TEST_F(SharedDoorTest, SlotsOfASocketThatIsUsedNoMoreLeaveAndWhatWaitsThereIsAcceptedFirst) {
+    lose_it();
+    EXPECT_THAT(slots(true), ElementsAre("web/1", "web/2"));
+    spawn_all();
+    pass(1s);
+    EXPECT_EQ(stopped(), 0U) << "their replacements run, but connections wait";
+    drained.is_queued = false;
+    pass(10ms);
+    EXPECT_EQ(stopped(), 2U);
+    EXPECT_THAT(slots(true), SizeIs(2)) << "up to their end they have the listeners";
+    obey();
+    EXPECT_THAT(slots(true), IsEmpty());
+    EXPECT_THAT(slots(false), ElementsAre("more/1", "more/2"));
+    EXPECT_THAT(keeper.held, SizeIs(2));
+    EXPECT_THAT(wids("web"), ElementsAre(1, 2));
+}
+
+TEST_F(SharedDoorTest, WhoAcceptsNothingAnyMoreHoldsUpTheReloadNoLonger) {
+    lose_it();
+    spawn_all();
+    pass(4s);
+    EXPECT_EQ(stopped(), 0U);
+    pass(2s);
+    EXPECT_EQ(stopped(), 2U);
+}
+
+TEST_F(SharedDoorTest, AStopWaitsForNothing) {
+    lose_it();
+    spawn_all();
+    arbiter->stop(at("web"), {});
+    arbiter->settle();
+    EXPECT_EQ(stopped(), 4U);
+}
+
+TEST_F(SharedDoorTest, WhereNobodyElseHasItNobodyIsWaitedFor) {
+    drained.is_queued = false;
+    arbiter->remove(at("more"), false, {});
+    pass(1s);
+    obey();
+    daemon.file.config.watchers.erase(daemon.file.config.watchers.begin());
+    drained.is_queued = true;
+    lose_it();
+    spawn_all();
+    pass(10ms);
+    EXPECT_EQ(stopped(), 2U);
+    obey();
+    EXPECT_THAT(keeper.held, IsEmpty());
+}
+
+TEST_F(SharedDoorTest, TheSlotsOfAWatcherThatIsRemovedLeaveAndWhatWaitsThereIsAcceptedFirst) {
+    arbiter->remove(at("web"), false, {});
+    arbiter->settle();
+    EXPECT_THAT(slots(true), ElementsAre("web/1", "web/2"));
+    pass(1s);
+    EXPECT_EQ(stopped(), 0U);
+    drained.is_queued = false;
+    pass(10ms);
+    EXPECT_EQ(stopped(), 2U);
+    obey();
+    EXPECT_THAT(slots(false), ElementsAre("more/1", "more/2"));
+    EXPECT_THAT(slots(true), IsEmpty());
+}
+
+TEST_F(SharedDoorTest, AnotherOneOfTheSameNameGetsConnectionsInTheSlotsOfTheRemovedOne) {
+    const config::WatcherConfig web = at("web").config();
+    arbiter->remove(at("web"), false, {});
+    arbiter->settle();
+    ASSERT_TRUE(arbiter->add(web));
+    arbiter->start(at("web"), {});
+    arbiter->settle();
+    EXPECT_THAT(slots(false), ElementsAre("more/1", "more/2", "web/1", "web/2"));
+}
+
 }  // namespace
 }  // namespace circus::supervise
