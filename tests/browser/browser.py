@@ -1,4 +1,5 @@
 """A real Chromium with one page, as driver.mjs drives it: for the tests, the pictures of the README and the bench."""
+import fcntl
 import hashlib
 import json
 import os
@@ -36,6 +37,12 @@ def why_not():
 def install():
     """playwright-core, as the lock file has it, kept until that changes; returns why it cannot be had."""
     WORK.mkdir(parents=True, exist_ok=True)
+    with open(WORK / "lock", "w", encoding="utf-8") as held:  # of two that begin at once the second finds it there
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return install_here()
+
+
+def install_here():
     lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     stamp = WORK / "node_modules/.of_lock"
     if stamp.exists() and stamp.read_text() == lock:
