@@ -24,7 +24,7 @@ list() {
             # npm comes with nodejs where that is not Debian's, which Debian's npm would not go with.
             command -v npm >/dev/null || echo nodejs npm ;;
         browser)
-            echo chromium fonts-dejavu-core ;;
+            echo chromium-headless-shell fonts-dejavu-core ;;
         bench)
             # uwsgi-core: uwsgi would start a service of its own.
             echo chaussette python3 python3-zmq gunicorn uwsgi-core uwsgi-plugin-python3 python3-gevent \

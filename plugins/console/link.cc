@@ -25,10 +25,6 @@ constexpr int kSilenceMs = 9000;  // without an answer to heartbeats: the connec
 constexpr int kMostEventsHeld = 10000;
 constexpr int kMostEventsAtOnce = 1000;
 
-std::string failure_text(const std::string& reason) {
-    return circus::detail::dump({{"status", "error"}, {"reason", reason}});
-}
-
 // All frames of the next message; none: there is none.
 std::vector<std::string> receive_frames(zmq::socket_t& socket) {
     std::vector<std::string> frames;
@@ -80,6 +76,10 @@ bool waits(const std::string& properties) {
 
 }  // namespace
 
+std::string failure_text(const std::string& reason) {
+    return circus::detail::dump({{"status", "error"}, {"reason", reason}});
+}
+
 Link::Link(zmq::context_t& context, const EndpointSettings& settings, const std::string& name_of_watch,
            Told told)
     : settings_(settings),
@@ -123,17 +123,20 @@ void Link::say(const std::string& problem) {
     if (std::exchange(problem_, problem) != problem) told_.state(problem);
 }
 
+void Link::refuse(std::uint64_t number, circus_status status, const std::string& why) {
+    if (number != kOwn) told_.answer(number, status, failure_text(settings_.name + why));
+}
+
 void Link::ask(std::uint64_t number, const std::string& command, const std::string& properties, Time now) {
     follow_connection();
     // Asked for in this order: what is sent to a connection that is only just there is not refused.
     const bool can_send = (control_.get(zmq::sockopt::events) & ZMQ_POLLOUT) != 0;
-    if (!is_connected_ || !can_send)
-        return told_.answer(number, CIRCUS_E_AGAIN, failure_text(settings_.name + ": " + problem_));
+    if (!is_connected_) return refuse(number, CIRCUS_E_AGAIN, ": " + problem_);
     const std::string message = "{\"id\":" + std::to_string(number) +
                                 ",\"command\":" + circus::detail::dump(command) +
                                 ",\"properties\":" + properties + "}";
-    if (!control_.send(zmq::buffer(message), zmq::send_flags::dontwait))
-        return told_.answer(number, CIRCUS_E_AGAIN, failure_text(settings_.name + " takes no more for now"));
+    if (!can_send || !control_.send(zmq::buffer(message), zmq::send_flags::dontwait))
+        return refuse(number, CIRCUS_E_AGAIN, " takes no more for now");
     waiting_[number] = now + (waits(properties) ? kLongPatience : kPatience);
 }
 
@@ -184,10 +187,7 @@ void Link::ended(const std::string& problem) {
     is_connected_ = false;
     say(problem);
     for (const auto& [number, until] : std::exchange(waiting_, {}))
-        if (number != kOwn)
-            told_.answer(number, CIRCUS_E_AGAIN,
-                         failure_text(settings_.name +
-                                      ": the connection ended; it is not known whether that was done"));
+        refuse(number, CIRCUS_E_AGAIN, ": the connection ended; it is not known whether that was done");
 }
 
 void Link::take_answers() {
@@ -242,9 +242,7 @@ void Link::give_up(Time now) {
         }
         const std::uint64_t number = at->first;
         at = waiting_.erase(at);
-        if (number != kOwn)
-            told_.answer(number, CIRCUS_E_TIMEOUT,
-                         failure_text(settings_.name + " has not answered; it may be still at it"));
+        refuse(number, CIRCUS_E_TIMEOUT, " has not answered; it may be still at it");
     }
 }
 

@@ -16,6 +16,9 @@
 
 namespace console {
 
+// The answer of this side to what is not carried out.
+std::string failure_text(const std::string& reason);
+
 class Link {
   public:
     using Time = std::chrono::steady_clock::time_point;
@@ -45,6 +48,8 @@ class Link {
     bool has_waiting() const { return !waiting_.empty() || (is_connected_ && !knows_events_); }
 
   private:
+    // To the link's own question nothing is answered. `why` goes on from the name.
+    void refuse(std::uint64_t number, circus_status status, const std::string& why);
     void prepare(zmq::socket_t& socket, const std::string& address) const;
     void follow_connection();
     void take_answers();

@@ -10,8 +10,9 @@
 #include <unistd.h>
 #include <utility>
 
+#include <circus/threads.hpp>
+
 #include "link.hpp"
-#include "signals.hpp"
 
 namespace console {
 
@@ -43,7 +44,7 @@ class Links::Thread {
     Thread& operator=(const Thread&) = delete;
 
     void start() {
-        const AllBlocked guard;
+        const circus::SignalsBlocked guard;
         thread_ = std::thread([this] {
             try {
                 run();
@@ -131,7 +132,7 @@ class Links::Thread {
 
     // Without the thread's links: until the end nobody waits for what never comes.
     void refuse_all(const std::string& why) {
-        const std::string text = circus::detail::dump({{"status", "error"}, {"reason", why}});
+        const std::string text = failure_text(why);
         pollfd waited{wake_, POLLIN, 0};
         while (true) {
             std::deque<Asked> taken;

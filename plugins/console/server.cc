@@ -8,10 +8,11 @@
 
 #include <boost/asio/post.hpp>
 
+#include <circus/threads.hpp>
+
 #include "event_client.hpp"
 #include "http_connection.hpp"
 #include "server_impl.hpp"
-#include "signals.hpp"
 
 namespace console {
 
@@ -94,7 +95,7 @@ void Server::Impl::recall(const Json& kept) {
 }
 
 void Server::Impl::start() {
-    const AllBlocked guard;
+    const circus::SignalsBlocked guard;
     passwords_.emplace(1);
     if (links_) links_->start();
     accept();
@@ -251,7 +252,11 @@ void Server::Impl::look_at(Stack& stack, Time now) {
     stack.is_looking = true;
     stack.overview.ask(now, [this, &stack, watches](const Answer& answer) {
         stack.is_looking = false;
-        set_problem(stack, answer.ok() ? std::string() : answer.fields.value("reason", "no answer"));
+        // A link's own refusal begins with the name; without it, it is the problem that the link has told of.
+        std::string problem = answer.ok() ? std::string() : answer.fields.value("reason", "no answer");
+        const std::string begin = stack.name + ": ";
+        if (!stack.name.empty() && problem.starts_with(begin)) problem.erase(0, begin.size());
+        set_problem(stack, problem);
         if (!answer.ok()) return;
         Json shown = answer.fields;
         shown.erase("status");

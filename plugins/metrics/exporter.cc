@@ -1,7 +1,6 @@
 #include "exporter.hpp"
 
 #include <chrono>
-#include <csignal>
 #include <exception>
 #include <optional>
 #include <prometheus/text_serializer.h>
@@ -13,6 +12,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include <circus/threads.hpp>
 
 #include "accept.hpp"
 #include "openmetrics.hpp"
@@ -27,22 +28,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kFresh = std::chrono::seconds(1);
 constexpr auto kPatience = std::chrono::seconds(5);
-
-// For the time of making a thread, which inherits the mask.
-class AllBlocked {
-  public:
-    AllBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~AllBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    AllBlocked(const AllBlocked&) = delete;
-    AllBlocked& operator=(const AllBlocked&) = delete;
-
-  private:
-    sigset_t before_{};
-};
 
 Scraped unavailable(const std::string& why) {
     return {503, "text/plain; charset=utf-8", why + "\n"};
@@ -63,7 +48,7 @@ class Exporter::Impl {
     Impl& operator=(const Impl&) = delete;
 
     void start() {
-        const AllBlocked guard;
+        const circus::SignalsBlocked guard;
         if (server_) server_->start();
         thread_ = std::thread([this] {
             try {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <exception>
 #include <filesystem>
 #include <mutex>
@@ -17,6 +16,8 @@
 #include <utility>
 
 #include <zmq.h>
+
+#include <circus/threads.hpp>
 
 namespace stats {
 
@@ -102,16 +103,8 @@ class Publisher::Impl {
     }
 
     void start() {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);  // a thread inherits the mask
-        try {
-            thread_ = std::thread([this] { run(); });
-        } catch (...) {
-            pthread_sigmask(SIG_SETMASK, &before, nullptr);
-            throw;
-        }
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        const circus::SignalsBlocked guard;
+        thread_ = std::thread([this] { run(); });
     }
 
     void close() {

@@ -1,5 +1,6 @@
-// One Chromium with one page, told what to do by lines of JSON on standard input; each is answered by one line,
-// {"ok": …} or {"error": …}. What a page logs as an error, and what it is refused, is kept for {"op": "errors"}.
+// One Chromium with one page, told what to do by lines of JSON on standard input, {"id", "op", …}; each is answered by one
+// line, {"id", "ok"} or {"id", "error"}. What a page logs as an error, and what it is refused, is kept for {"op": "errors"}.
+// {"op": "fresh"} is another page that knows nothing of the one before, in the same Chromium.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -7,20 +8,17 @@ import { createInterface } from "node:readline";
 const require = createRequire(process.env.PLAYWRIGHT_FROM + "/");
 const { chromium } = require("playwright-core");
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--no-sandbox", "--disable-dev-shm-usage"],
-});
+const launch = () =>
+  chromium.launch({ executablePath: process.env.CHROMIUM, timeout: 120000, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 const scale = Number(process.env.PAGE_SCALE ?? 1);
-const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
-const page = await context.newPage();
-const wire = await context.newCDPSession(page);
-page.setDefaultTimeout(40000);
+let browser = await launch();
+let context = null;
+let page = null;
+let wire = null;
 let errors = [];
-page.on("pageerror", (error) => errors.push(String(error)));
-page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+
 // What moved on the page by itself: the sum that {"op": "shifts"} tells, and of what.
-await page.addInitScript(() => {
+function watchShifts() {
   window.shifts = { sum: 0, of: [] };
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
@@ -30,7 +28,23 @@ await page.addInitScript(() => {
         window.shifts.of.push(`${entry.value.toFixed(4)} ${node?.nodeName ?? "?"}.${node?.className ?? ""} ${node?.textContent?.slice(0, 30) ?? ""}`);
     }
   }).observe({ type: "layout-shift", buffered: true });
-});
+}
+
+async function fresh() {
+  if (browser.isConnected()) await context?.close();
+  else browser = await launch();
+  context = await browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
+  page = await context.newPage();
+  page.setDefaultTimeout(60000);
+  errors = [];
+  const mine = errors; // what comes late from the page before is nobody's
+  page.on("pageerror", (error) => mine.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && mine.push(message.text()));
+  await page.addInitScript(watchShifts);
+  wire = await context.newCDPSession(page);
+  // Of the time that the page's thread had, not of the time that passed while others had the processor.
+  await wire.send("Performance.enable", { timeDomain: "threadTicks" });
+}
 
 const place = ({ role, name, exact, label, text, css }) =>
   role ? page.getByRole(role, { name, exact: exact ?? true })
@@ -61,6 +75,14 @@ const operations = {
   choose: (where) => place(where).first().selectOption(where.value).then(() => null),
   focus: (where) => place(where).first().focus().then(() => null),
   press: ({ keys }) => page.keyboard.press(keys).then(() => null),
+  // Tab, until the script says that name; false: it has not after so many.
+  tab: async ({ until, name, most }) => {
+    for (let i = 0; i < most; ++i) {
+      await page.keyboard.press("Tab");
+      if ((await page.evaluate(until)).trim() === name) return true;
+    }
+    return false;
+  },
   see: (where) => place(where).first().waitFor().then(() => null),
   gone: (where) => place(where).first().waitFor({ state: "hidden" }).then(() => null),
   texts: (where) => place(where).allInnerTexts(),
@@ -77,22 +99,19 @@ const operations = {
       .then(() => page.emulateMedia({ colorScheme: dark ? "dark" : "light" }))
       .then(() => null),
   shot: ({ file, whole }) => page.screenshot({ path: file, fullPage: whole ?? true }).then(() => null),
-  errors: () => {
-    const found = errors;
-    errors = [];
-    return found;
-  },
+  errors: () => errors.splice(0),
+  fresh: () => fresh(),
 };
-await wire.send("Performance.enable");
+await fresh();
 
 const say = (answer) => process.stdout.write(JSON.stringify(answer) + "\n");
-say({ ok: browser.version() });
+say({ id: 0, ok: browser.version() });
 for await (const line of createInterface({ input: process.stdin })) {
-  const { op, ...rest } = JSON.parse(line);
+  const { id, op, ...rest } = JSON.parse(line);
   try {
-    say({ ok: (await operations[op](rest)) ?? null });
+    say({ id, ok: (await operations[op](rest)) ?? null });
   } catch (error) {
-    say({ error: String(error) });
+    say({ id, error: String(error) });
   }
 }
 await browser.close();

@@ -15,7 +15,14 @@ import time
 from waiting import PATIENCE
 
 PR_SET_CHILD_SUBREAPER = 36
-ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def adopt_orphans():
+    """Makes this process a subreaper; a fork of it is none."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+adopt_orphans()
 
 
 def read_proc(pid, name):

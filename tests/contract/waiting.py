@@ -9,10 +9,10 @@ class NotReached(AssertionError):
     """A condition did not come true before its deadline."""
 
 
-def wait_until(condition, patience=PATIENCE, what=None):
-    """Returns the condition's first true value; looks every few milliseconds."""
+def wait_until(condition, patience=PATIENCE, what=None, pause=0.005):
+    """Returns the condition's first true value; looks again after each `pause`, in seconds."""
     deadline = time.monotonic() + patience
-    pause = threading.Event()
+    never = threading.Event()
     while True:
         value = condition()
         if value:
@@ -20,7 +20,7 @@ def wait_until(condition, patience=PATIENCE, what=None):
         if time.monotonic() > deadline:
             raise NotReached(f"not within {patience} s: {what() if callable(what) else what or 'the condition'}"
                              f" (last value: {value!r})")
-        pause.wait(0.005)
+        never.wait(pause)
 
 
 def wait_quietly(condition, patience):

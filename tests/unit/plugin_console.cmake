@@ -15,13 +15,11 @@ foreach(suite console nginx)
 endforeach()
 
 # The page in a real Chromium (configs/packages.sh browser); skipped, with the reason, where that, node or npm is missing.
-# Not a part of tests/run.sh: no class of it (Gone, OtherPages, Overview, Several, Watcher, WhoMay) has been green often
-# enough yet, and with many busy neighbours Chromium misses its own deadlines, wherefore it runs alone.
-option(CIRCUS_BROWSER_TESTS "Test the console's page in Chromium" OFF)
-if(CIRCUS_BROWSER_TESTS)
-    add_test(NAME contract_console_page
-        COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_console_page.py)
-    set_tests_properties(contract_console_page PROPERTIES
-        LABELS contract RUN_SERIAL ON TIMEOUT 600 SKIP_RETURN_CODE 77
+# playwright-core, which drives it, is fetched by npm into the folder of the build when the first of them runs.
+foreach(suite console_page console_visit)
+    add_test(NAME contract_${suite}
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_${suite}.py)
+    set_tests_properties(contract_${suite} PROPERTIES
+        LABELS contract COST 100 TIMEOUT 900 SKIP_RETURN_CODE 77
         ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
-endif()
+endforeach()

@@ -1,5 +1,6 @@
 // circus/plugin.hpp against circus/testing.hpp, each the other's test: the example plugin, and plugins that
 // do what they must not.
+#include <csignal>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -8,6 +9,7 @@
 
 #include <circus/plugin.hpp>
 #include <circus/testing.hpp>
+#include <circus/threads.hpp>
 
 namespace circus {
 namespace {
@@ -353,6 +355,27 @@ TEST_F(SdkTest, ATableThatIsShorterThanThePluginKnowsIsNotOffered) {
         return &table;
     };
     EXPECT_EQ(Host(&old).extension<circus_ext_commands>(CIRCUS_EXT_COMMANDS), nullptr);
+}
+
+bool is_blocked(int signo) {
+    sigset_t now;
+    pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    return sigismember(&now, signo) == 1;
+}
+
+TEST(SignalsBlocked, AThreadThatIsMadeMeanwhileTakesNoSignalAndItsMakerDoesAgain) {
+    ASSERT_FALSE(is_blocked(SIGTERM));
+    bool for_good = false;
+    std::thread made;
+    {
+        const SignalsBlocked guard;
+        EXPECT_TRUE(is_blocked(SIGTERM));
+        made = std::thread(
+            [&] { for_good = is_blocked(SIGTERM) && is_blocked(SIGCHLD) && is_blocked(SIGPIPE); });
+    }
+    made.join();
+    EXPECT_TRUE(for_good);
+    EXPECT_FALSE(is_blocked(SIGTERM));
 }
 
 }  // namespace

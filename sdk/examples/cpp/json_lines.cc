@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <circus/plugin.hpp>
+#include <circus/threads.hpp>
 
 namespace {
 
@@ -20,6 +21,7 @@ class JsonLines final : public circus::Sink {
   public:
     explicit JsonLines(const std::string& filename) : file_(std::fopen(filename.c_str(), "ae")) {
         if (!file_) throw std::runtime_error("cannot open " + filename);
+        const circus::SignalsBlocked guard;
         thread_ = std::thread([this] { work(); });
     }
     ~JsonLines() override {

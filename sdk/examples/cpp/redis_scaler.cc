@@ -19,6 +19,7 @@
 #include <utility>
 
 #include <circus/plugin.hpp>
+#include <circus/threads.hpp>
 
 namespace {
 
@@ -73,6 +74,7 @@ class RedisScaler final : public circus::Plugin {
         const auto host_name = config().at("host").get<std::string>();
         if (::inet_pton(AF_INET, host_name.c_str(), &redis.sin_addr) != 1)
             throw circus::Failure(CIRCUS_E_INVALID, "the host \"" + host_name + "\" is no address");
+        const circus::SignalsBlocked guard;
         thread_ =
             std::thread([this, redis, list = config().at("list").get<std::string>(),
                          interval = std::chrono::duration<double>(config().at("interval").get<double>())] {

@@ -85,10 +85,10 @@ export interface Line {
 
 export interface Death {
   wid: number;
-  pid: number;
+  pid: number | null; // null: it was never started
   time: number;
   age: number;
-  exit_code: number | null;
+  exit_code: number | null; // null: it ended by a signal, or was never started
   signal: string | null;
   oom: boolean | null;
   reason: string;
@@ -97,6 +97,7 @@ export interface Death {
   cpu_user: number;
   cpu_system: number;
   stderr: string[] | null;
+  times?: number; // of one that was never started: how often in a row
 }
 
 export interface Decision {

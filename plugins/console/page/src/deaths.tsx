@@ -1,8 +1,16 @@
-// The processes of a watcher that have ended: the newest first, what each wrote last behind it.
+// The processes of a watcher that have ended, or could not be started: the newest first, what each wrote last behind it.
 import { type Death } from "./api";
-import { age, bytes, clock } from "./format";
+import { age, bytes, clock, figure } from "./format";
 
-function reason({ reason, why, oom }: Death): string {
+const isNotStarted = ({ reason }: Death): boolean => reason === "not_started";
+
+function end(death: Death): string {
+  return isNotStarted(death) ? "not started" : death.signal ?? `exit ${death.exit_code}`;
+}
+
+function reason(death: Death): string {
+  const { reason, why, oom, times = 1 } = death;
+  if (isNotStarted(death)) return `${why}${times > 1 ? ` (${times} times)` : ""}`;
   if (why) return `${reason}: ${why}`;
   if (reason === "killed" && oom === null) return "killed, perhaps out of memory";
   return reason === "oom" ? "out of memory" : reason;
@@ -10,16 +18,17 @@ function reason({ reason, why, oom }: Death): string {
 
 function Row({ death }: { death: Death }) {
   const lines = death.stderr ?? [];
+  const ran = !isNotStarted(death);
   return (
     <tr>
       <td>{clock(death.time)}</td>
       <td class="number">{death.wid}</td>
-      <td class="number">{death.pid}</td>
-      <td>{death.signal ?? `exit ${death.exit_code}`}</td>
+      <td class="number">{figure(death.pid)}</td>
+      <td>{end(death)}</td>
       <td>{reason(death)}</td>
-      <td class="number">{age(death.age)}</td>
-      <td class="number">{bytes(death.max_rss)}</td>
-      <td class="number">{(death.cpu_user + death.cpu_system).toFixed(2)} s</td>
+      <td class="number">{ran ? age(death.age) : "–"}</td>
+      <td class="number">{ran ? bytes(death.max_rss) : "–"}</td>
+      <td class="number">{ran ? `${(death.cpu_user + death.cpu_system).toFixed(2)} s` : "–"}</td>
       <td>
         {lines.length > 0 && (
           <details>
@@ -52,7 +61,7 @@ export function Deaths({ deaths }: { deaths: Death[] }) {
             </thead>
             <tbody>
               {deaths.map((death) => (
-                <Row key={`${death.pid} ${death.time}`} death={death} />
+                <Row key={`${death.wid} ${death.pid} ${death.time}`} death={death} />
               ))}
             </tbody>
           </table>

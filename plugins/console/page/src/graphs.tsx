@@ -1,48 +1,14 @@
-// Graphs: a sparkline for rows, drawn by hand because there may be hundreds, and a chart by uPlot for pages. What is on
-// the screen draws itself with each round of figures, past the page's own rendering; what is not costs nothing.
+// Graphs: a sparkline for rows, drawn by hand because there may be hundreds, and a chart by uPlot for pages; and texts that
+// change as graphs do. All of them are drawn by screen.ts.
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { history } from "./history";
+import { memo } from "./memo";
+import { drawnBy, redrawSoon } from "./screen";
 
-const drawers = new WeakMap<Element, () => void>();
-const onScreen = new Set<Element>();
-const observer = new IntersectionObserver(
-  (entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) onScreen.add(target);
-      else onScreen.delete(target);
-      if (isIntersecting) drawers.get(target)?.();
-    }
-  },
-  { rootMargin: "100px" },
-);
-let due = false;
-
-function redraw(): void {
-  due = false;
-  for (const each of onScreen) drawers.get(each)?.();
-}
-
-// Once a frame, and not at all while the page is hidden.
-function redrawSoon(): void {
-  if (!due) requestAnimationFrame(redraw);
-  due = true;
-}
-
-history.listen(redrawSoon);
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 scheme.addEventListener("change", redrawSoon);
-
-function drawnBy(element: Element, draw: () => void): () => void {
-  drawers.set(element, draw);
-  observer.observe(element);
-  return () => {
-    observer.unobserve(element);
-    onScreen.delete(element);
-    drawers.delete(element);
-  };
-}
 
 // The style sheet's, as of the scheme: asking for one each time would compute styles hundreds of times a second.
 const colours = new Map<string, string>();
@@ -55,6 +21,22 @@ function colour(name: string): string {
   }
   return found;
 }
+
+/** A text that is asked for whenever it is drawn (null: it stays as it was), the one that is given when it is first there. */
+export const Figure = memo<{ text: () => string | null }>(
+  ({ text }) => {
+    const place = useRef<HTMLSpanElement>(null);
+    useEffect(() => {
+      const shown = place.current!.firstChild as Text;
+      return drawnBy(place.current!, () => {
+        const now = text();
+        if (now !== null && now !== shown.data) shown.data = now;
+      });
+    }, []);
+    return <span ref={place}>{text() ?? "–"}</span>;
+  },
+  () => true,
+);
 
 const kSparkWidth = 110;
 const kSparkHeight = 24;

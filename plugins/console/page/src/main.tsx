@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { post, type Session } from "./api";
 import { EventsPage, PluginsPage, SocketsPage } from "./others";
 import { OverviewPage } from "./overview";
-import { address, connect, say, show, useStore, type State } from "./store";
+import { address, connect, say, show, useDerived, useStore, type State } from "./store";
 import "./style.css";
 import { WatcherPage } from "./watcher";
 
@@ -83,9 +83,15 @@ function decoded(text: string): string {
   }
 }
 
+/** Whose page that is; null: no watcher's. */
+function watcherOf(page: string): string | null {
+  const name = /^\/watcher\/(.+)$/.exec(page)?.[1];
+  return name === undefined ? null : decoded(name);
+}
+
 function Page({ page }: { page: string }) {
-  const watcher = /^\/watcher\/(.+)$/.exec(page);
-  if (watcher) return <WatcherPage key={page} name={decoded(watcher[1]!)} />;
+  const watcher = watcherOf(page);
+  if (watcher !== null) return <WatcherPage key={page} name={watcher} />;
   if (page === "/sockets") return <SocketsPage />;
   if (page === "/plugins") return <PluginsPage />;
   if (page === "/events") return <EventsPage />;
@@ -93,8 +99,8 @@ function Page({ page }: { page: string }) {
 }
 
 // Nothing to choose from where there is but the console's own.
-function Endpoints({ state }: { state: State }) {
-  const { endpoints, endpoint } = state;
+function Endpoints() {
+  const { endpoints, endpoint } = useStore("endpoints", "endpoint");
   if (endpoints.length < 2) return null;
   const go = (name: string) => {
     location.hash = address("/", name);
@@ -120,26 +126,36 @@ function logOut(): void {
     .then(() => location.reload());
 }
 
-function statusOf(state: State): { text: string; wrong: boolean } {
-  const { session, online, endpoint, endpoints, overview } = state;
+const kFrame = ["session", "online", "failed", "endpoint", "endpoints", "error"] as const;
+type Frame = Pick<State, (typeof kFrame)[number]>;
+
+function statusOf({ session, online, failed, endpoint, endpoints }: Frame): { text: string; wrong: boolean } {
   if (session?.role === "none") return { text: "", wrong: false };
-  if (session === null || (!online && !overview && !state.failed)) return { text: "connecting …", wrong: false };
+  if (session === null || (!online && !failed)) return { text: "connecting …", wrong: false };
   if (!online) return { text: "offline: trying again …", wrong: true };
   const problem = endpoints.find((each) => each.name === endpoint)?.problem;
   if (problem) return { text: problem, wrong: true };
   return { text: `${session.user || "connected"}${session.role === "read" ? " (may only read)" : ""}`, wrong: false };
 }
 
+function Footer() {
+  const daemon = useDerived((state) => state.overview?.daemon);
+  return (
+    <footer class="quiet">
+      {daemon?.pid !== undefined && `circusd ${daemon.pid} · ${daemon.cpu?.toFixed(1)} % CPU · ${daemon.mem_info1}`}
+    </footer>
+  );
+}
+
 function App() {
-  const state = useStore();
-  const { session, overview, error, endpoint, endpoints } = state;
+  const state = useStore(...kFrame);
+  const { session, error, endpoint, endpoints } = state;
   const where = whereOf(useHash());
   useEffect(() => show(where.endpoint), [where.endpoint]);
   const inside = session !== null && session.role !== "none";
   const known = endpoints.some((each) => each.name === endpoint);
   const status = statusOf(state);
-  const name = /^\/watcher\/(.+)$/.exec(where.page)?.[1];
-  const title = name ? decoded(name) : kPages.find(([page]) => page === where.page)?.[1];
+  const title = watcherOf(where.page) ?? kPages.find(([page]) => page === where.page)?.[1];
   useEffect(() => {
     document.title = [inside ? title : "", endpoint, "circusd"].filter(Boolean).join(" · ");
   }, [inside, title, endpoint]);
@@ -150,7 +166,7 @@ function App() {
       </a>
       <header>
         <h1>circusd</h1>
-        {inside && <Endpoints state={state} />}
+        {inside && <Endpoints />}
         {inside && (
           <nav aria-label="pages">
             {kPages.map(([page, label]) => (
@@ -177,12 +193,7 @@ function App() {
         {inside && known && where.endpoint === endpoint && <Page key={endpoint} page={where.page} />}
         {inside && !known && <p>This console has no endpoint {endpoint}.</p>}
       </main>
-      {inside && (
-        <footer class="quiet">
-          {overview?.daemon.pid !== undefined &&
-            `circusd ${overview.daemon.pid} · ${overview.daemon.cpu?.toFixed(1)} % CPU · ${overview.daemon.mem_info1}`}
-        </footer>
-      )}
+      {inside && <Footer />}
     </>
   );
 }

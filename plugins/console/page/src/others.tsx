@@ -8,7 +8,7 @@ import { useRead } from "./read";
 import { run, useStore } from "./store";
 
 export function SocketsPage() {
-  const { overview } = useStore();
+  const { overview } = useStore("overview");
   if (!overview) return <p class="quiet">Waiting for the first figures …</p>;
   if (overview.sockets.length === 0) return <p>circusd holds no sockets.</p>;
   return (
@@ -42,7 +42,7 @@ export function SocketsPage() {
 }
 
 export function PluginsPage() {
-  const { session } = useStore();
+  const { session } = useStore("session");
   const [turn, setTurn] = useState(0);
   const { value, settled } = useRead<{ plugins: Record<string, Plugin> }>("plugins", turn, 3000);
   const act = async (name: string, action: string) => {
@@ -111,16 +111,16 @@ export function PluginsPage() {
 }
 
 export function EventsPage() {
-  const state = useStore();
+  const { events, lost } = useStore("events", "lost");
   const [filter, setFilter] = useState("");
-  const events = state.events.filter((each) => each.topic.includes(filter));
+  const shown = events.filter((each) => each.topic.includes(filter));
   return (
     <>
       <h2>Events</h2>
       <label>
         Topics with <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
       </label>
-      <EventList state={{ ...state, events }} most={200} brief={false} />
+      <EventList events={shown} lost={lost} most={200} brief={false} />
     </>
   );
 }

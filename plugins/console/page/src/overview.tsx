@@ -1,10 +1,10 @@
 // The first page: every watcher in a row, then the sockets and the newest events.
-import type { Session, Watcher } from "./api";
-import { Component } from "preact";
+import type { Event, Session, Watcher } from "./api";
 import { useState } from "preact/hooks";
 import { bytes, clock, figure, percent } from "./format";
-import { Sparkline } from "./graphs";
-import { address, run, useStore, type State } from "./store";
+import { Figure, Sparkline } from "./graphs";
+import { alike, memo } from "./memo";
+import { address, run, useStore, watcherNamed } from "./store";
 
 export const kActions = ["start", "stop", "restart", "reload"] as const;
 
@@ -41,48 +41,66 @@ export function Scale({ watcher, session }: { watcher: Watcher; session: Session
 
 export const Status = ({ status }: { status: string }) => <span class={`status ${status}`}>{status}</span>;
 
-/** Whether two values of one JSON are the same, one level deep. */
-export function same(a: object, b: object): boolean {
-  const keys = Object.keys(a) as (keyof typeof a)[];
-  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+/** A figure of that watcher, as it is now. */
+function Of({ name, text }: { name: string; text: (watcher: Watcher) => string }) {
+  const now = () => {
+    const watcher = watcherNamed(name);
+    return watcher ? text(watcher) : null;
+  };
+  return <Figure text={now} />;
 }
 
-// Rendered again only when there is something new: there may be hundreds.
-class Row extends Component<{ watcher: Watcher; session: Session }> {
-  override shouldComponentUpdate(next: { watcher: Watcher; session: Session }): boolean {
-    return next.session !== this.props.session || !same(next.watcher, this.props.watcher);
-  }
-
-  override render({ watcher, session }: { watcher: Watcher; session: Session }) {
-    return <Cells watcher={watcher} session={session} />;
-  }
+interface RowsProps {
+  watchers: Watcher[];
+  session: Session;
 }
 
-function Cells({ watcher, session }: { watcher: Watcher; session: Session }) {
-  const { name } = watcher;
-  return (
-    <tr>
-      <th scope="row">
-        <a href={address(`/watcher/${encodeURIComponent(name)}`)}>{name}</a>
-      </th>
-      <td>
-        <Status status={watcher.status} />
-      </td>
-      <td>
-        <Scale watcher={watcher} session={session} />
-      </td>
-      <td class="number">{percent(watcher.cpu)}</td>
-      <td>
-        <Sparkline of={`${name} cpu`} label={`cpu of ${name}: ${percent(watcher.cpu)}`} />
-      </td>
-      <td class="number">{bytes(watcher.rss)}</td>
-      <td class="number">{watcher.deaths}</td>
-      <td>
-        <Actions name={name} session={session} />
-      </td>
-    </tr>
-  );
-}
+// What is rendered; what changes all the time is drawn.
+const kRendered: (keyof Watcher)[] = ["name", "status", "running", "numprocesses", "singleton", "deaths"];
+
+const Row = memo<{ watcher: Watcher; session: Session }>(
+  ({ watcher, session }) => {
+    const { name } = watcher;
+    return (
+      <tr>
+        <th scope="row">
+          <a href={address(`/watcher/${encodeURIComponent(name)}`)}>{name}</a>
+        </th>
+        <td>
+          <Status status={watcher.status} />
+        </td>
+        <td>
+          <Scale watcher={watcher} session={session} />
+        </td>
+        <td class="number">
+          <Of name={name} text={({ cpu }) => percent(cpu)} />
+        </td>
+        <td>
+          <Sparkline of={`${name} cpu`} label={`cpu of ${name} over time`} />
+        </td>
+        <td class="number">
+          <Of name={name} text={({ rss }) => bytes(rss)} />
+        </td>
+        <td class="number">{watcher.deaths}</td>
+        <td>
+          <Actions name={name} session={session} />
+        </td>
+      </tr>
+    );
+  },
+  (before, next) => before.session === next.session && alike([before.watcher], [next.watcher], kRendered),
+);
+
+const Rows = memo<RowsProps>(
+  ({ watchers, session }) => (
+    <tbody>
+      {watchers.map((each) => (
+        <Row key={each.name} watcher={each} session={session} />
+      ))}
+    </tbody>
+  ),
+  (before, next) => before.session === next.session && alike(before.watchers, next.watchers, kRendered),
+);
 
 function AddWatcher() {
   const [open, setOpen] = useState(false);
@@ -140,13 +158,20 @@ function details(payload: Record<string, unknown>): string {
     .join(", ");
 }
 
+interface EventListProps {
+  events: Event[];
+  lost: number;
+  most: number;
+  brief: boolean;
+}
+
 /** The newest. A brief one has a line for each, and places for as many as there may be: none of it moves when one comes. */
-export function EventList({ state, most, brief }: { state: State; most: number; brief: boolean }) {
-  const shown = state.events.slice(0, most);
+export function EventList({ events, lost, most, brief }: EventListProps) {
+  const shown = events.slice(0, most);
   const places = brief ? Array.from({ length: most }, (_, at) => shown[at]) : shown;
   return (
     <>
-      {state.lost > 0 && <p class="quiet">{state.lost} events came too fast to be shown.</p>}
+      {lost > 0 && <p class="quiet">{lost} events came too fast to be shown.</p>}
       <ol class={brief ? "events brief" : "events"} aria-label="events, the newest first">
         {places.map((event, at) =>
           event ? (
@@ -163,9 +188,20 @@ export function EventList({ state, most, brief }: { state: State; most: number; 
   );
 }
 
+function Newest() {
+  const { events, lost } = useStore("events", "lost");
+  return (
+    <section aria-labelledby="events">
+      <h2 id="events">
+        <a href={address("/events")}>Events</a>
+      </h2>
+      <EventList events={events} lost={lost} most={12} brief />
+    </section>
+  );
+}
+
 export function OverviewPage() {
-  const state = useStore();
-  const { overview, session } = state;
+  const { overview, session } = useStore("overview", "session");
   if (!overview || !session) return <p class="quiet">Waiting for the first figures …</p>;
   return (
     <>
@@ -182,11 +218,7 @@ export function OverviewPage() {
                 ))}
               </tr>
             </thead>
-            <tbody>
-              {overview.watchers.map((each) => (
-                <Row key={each.name} watcher={each} session={session} />
-              ))}
-            </tbody>
+            <Rows watchers={overview.watchers} session={session} />
           </table>
         </div>
         {session.allow_add && <AddWatcher />}
@@ -228,12 +260,7 @@ export function OverviewPage() {
           </div>
         </section>
       )}
-      <section aria-labelledby="events">
-        <h2 id="events">
-          <a href={address("/events")}>Events</a>
-        </h2>
-        <EventList state={state} most={12} brief />
-      </section>
+      <Newest />
     </>
   );
 }

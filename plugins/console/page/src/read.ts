@@ -12,7 +12,7 @@ export interface Read<T> {
  * milliseconds. What was read stays while a later attempt fails. Null: nothing is read. */
 export function useRead<T>(path: string | null, turn: unknown = 0, every = 0): Read<T> {
   const [found, setFound] = useState<{ of: string | null; value: T | null }>({ of: null, value: null });
-  const { online } = useStore();
+  const { online } = useStore("online");
   useEffect(() => {
     if (path === null || !online) return;
     let over = false;

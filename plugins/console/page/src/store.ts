@@ -1,8 +1,9 @@
 // What the page knows, and the WebSocket it knows it from. The connection comes back by itself: half a second after it
 // was lost, then after twice as long each time, ten seconds at the most.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import {
-  base, choose, command, Failed, endpoints as askEndpoints, session as askSession, type Endpoint, type Event, type Overview, type Session,
+  base, choose, command, Failed, endpoints as askEndpoints, session as askSession, type Endpoint, type Event, type Overview,
+  type Process, type Session, type Watcher,
 } from "./api";
 import { history } from "./history";
 
@@ -39,23 +40,49 @@ const listeners = new Set<() => void>();
 
 function change(part: Partial<State>): void {
   state = { ...state, ...part };
-  for (const each of listeners) each();
+  // Who looks at it later sees what is then.
+  if (!document.hidden) for (const each of listeners) each();
 }
 
-export function useStore(): State {
+document.addEventListener("visibilitychange", () => change({}));
+
+/** What `pick` finds in the state; whoever asks is rendered again when that is something else (===). */
+export function useDerived<T>(pick: (state: State) => T): T {
   const [, render] = useState({});
-  const seen = state;
+  const found = pick(state);
+  const latest = useRef({ pick, found });
+  latest.current = { pick, found };
   useEffect(() => {
-    const listener = () => render({});
+    const listener = () => {
+      if (latest.current.pick(state) !== latest.current.found) render({});
+    };
     listeners.add(listener);
     // It may have changed between that rendering and now, and may not change again: at a login nothing more comes.
-    if (state !== seen) listener();
+    listener();
     return () => void listeners.delete(listener);
   }, []);
-  return state;
+  return found;
 }
 
+/** These parts of the state; whoever asks is rendered again when one of them is another. */
+export function useStore<K extends keyof State>(...keys: K[]): Pick<State, K> {
+  const before = useRef<Pick<State, K>>(state);
+  return useDerived((now) => {
+    if (keys.some((key) => now[key] !== before.current[key])) before.current = now;
+    return before.current;
+  });
+}
+
+let watchers = new Map<string, Watcher>();
+let processes = new Map<number, Process>();
+
+/** Of the last figures; undefined: it is not among them. */
+export const watcherNamed = (name: string): Watcher | undefined => watchers.get(name);
+export const processOf = (pid: number): Process | undefined => processes.get(pid);
+
 function remember(overview: Overview): void {
+  watchers = new Map(overview.watchers.map((each) => [each.name, each]));
+  processes = new Map(overview.processes?.map((each) => [each.pid, each]));
   const figures = new Map<string, number | null>();
   for (const each of overview.watchers) {
     figures.set(`${each.name} cpu`, each.cpu);

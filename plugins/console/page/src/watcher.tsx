@@ -1,14 +1,14 @@
 // One watcher: a card a process, its last lines, its options.
-import { Component } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Autoscale, type Death, Failed, type Gauges, get, type Line, type Process } from "./api";
 import { Decisions, GaugeTable, isScaled } from "./autoscaler";
 import { Deaths } from "./deaths";
 import { age, bytes, clock, percent } from "./format";
-import { Chart, recent } from "./graphs";
-import { Actions, EventList, same, Scale, Status } from "./overview";
+import { Chart, Figure, recent } from "./graphs";
+import { alike, memo } from "./memo";
+import { Actions, EventList, Scale, Status } from "./overview";
 import { useRead } from "./read";
-import { run, useStore, watch } from "./store";
+import { processOf, run, useDerived, useStore, watch } from "./store";
 
 // What `set` takes where allow_add is off, and what takes effect without a new process.
 const kEditable = [
@@ -16,54 +16,74 @@ const kEditable = [
   "respawn", "autostart", "stop_signal", "min_uptime", "max_backoff",
 ];
 
+const kCardLines = [
+  { label: "CPU", colour: "--accent" },
+  { label: "memory", colour: "--second" },
+];
+
+function figuresOf(pid: number): string | null {
+  const process = processOf(pid);
+  if (!process) return null;
+  return `${percent(process.cpu)} CPU · ${process.mem_info1} · ${age(process.age)} · ${process.username}`;
+}
+
+// What is rendered; what changes all the time is drawn.
+const kRendered: (keyof Process)[] = ["pid", "wid", "cmdline"];
+
 interface CardProps {
   process: Process;
   name: string;
   off: boolean;
 }
 
-const kCardLines = [
-  { label: "CPU", colour: "--accent" },
-  { label: "memory", colour: "--second" },
-];
+const Card = memo<CardProps>(
+  ({ process: { pid, wid, cmdline }, name, off }) => (
+    <li class="card">
+      <h3>
+        {wid !== undefined && (
+          <span class="wid" title="wid">
+            {wid}
+          </span>
+        )}{" "}
+        {cmdline} <span class="quiet">pid {pid}</span>
+      </h3>
+      <p class="quiet">
+        <Figure text={() => figuresOf(pid)} />
+      </p>
+      <Chart
+        label={`cpu and memory of ${pid}, per cent`}
+        height={110}
+        format={(number) => `${number} %`}
+        data={() => recent([`${pid} cpu`, `${pid} mem`])}
+        lines={kCardLines}
+      />
+      <button type="button" disabled={off} aria-label={`kill ${pid}`} onClick={() => void run("kill", { name, pid })}>
+        kill
+      </button>
+    </li>
+  ),
+  (before, next) => before.name === next.name && before.off === next.off && alike([before.process], [next.process], kRendered),
+);
 
-// Rendered again only when there is something new to read: there may be hundreds.
-class ProcessCard extends Component<CardProps> {
-  override shouldComponentUpdate(next: CardProps): boolean {
-    const { process } = this.props;
-    const shown = { ...process, age: age(process.age), children: null };
-    return next.off !== this.props.off || !same(shown, { ...next.process, age: age(next.process.age), children: null });
-  }
-
-  override render({ process, name, off }: CardProps) {
-    const { pid } = process;
-    return (
-      <li class="card">
-        <h3>
-          {process.wid !== undefined && (
-            <span class="wid" title="wid">
-              {process.wid}
-            </span>
-          )}{" "}
-          {process.cmdline} <span class="quiet">pid {pid}</span>
-        </h3>
-        <p class="quiet">
-          {percent(process.cpu)} CPU · {process.mem_info1} · {age(process.age)} · {process.username}
-        </p>
-        <Chart
-          label={`cpu and memory of ${pid}, per cent`}
-          height={110}
-          format={(number) => `${number} %`}
-          data={() => recent([`${pid} cpu`, `${pid} mem`])}
-          lines={kCardLines}
-        />
-        <button type="button" disabled={off} aria-label={`kill ${pid}`} onClick={() => void run("kill", { name, pid })}>
-          kill
-        </button>
-      </li>
-    );
-  }
+interface CardsProps {
+  processes: Process[];
+  name: string;
+  off: boolean;
 }
+
+const Cards = memo<CardsProps>(
+  ({ processes, name, off }) => (
+    <ul class="cards" aria-label="processes">
+      {processes
+        .slice()
+        .sort((a, b) => (a.wid ?? 0) - (b.wid ?? 0))
+        .map((each) => (
+          <Card key={each.pid} process={each} name={name} off={off} />
+        ))}
+    </ul>
+  ),
+  (before, next) => before.name === next.name && before.off === next.off && alike(before.processes, next.processes, kRendered),
+);
 
 function Logs({ name }: { name: string }) {
   const [lines, setLines] = useState<Line[]>([]);
@@ -203,14 +223,24 @@ function OptionTable({ name, off, options, read }: { name: string; off: boolean;
   );
 }
 
+function OwnEvents({ name }: { name: string }) {
+  const { events } = useStore("events");
+  return (
+    <section aria-labelledby="own-events">
+      <h2 id="own-events">Its events</h2>
+      <EventList events={events.filter((each) => each.payload["watcher"] === name)} lost={0} most={8} brief />
+    </section>
+  );
+}
+
 /** Everything below the cards. It is shown when all of it has been read, so that nothing jumps. */
-function Details({ name, off, wanted }: { name: string; off: boolean; wanted: number | undefined }) {
-  const state = useStore();
+const Details = memo<{ name: string; off: boolean; wanted: number | undefined }>(({ name, off, wanted }) => {
   const [turn, setTurn] = useState(0);
   const read = () => setTurn(turn + 1);
   const path = `watchers/${encodeURIComponent(name)}`;
-  const own = state.events.filter((each) => each.payload["watcher"] === name);
-  const ended = own.find((each) => each.topic.endsWith(".death"))?.seq;
+  const ended = useDerived(
+    ({ events }) => events.find(({ topic, payload }) => payload["watcher"] === name && /\.(death|spawn_failed)$/.test(topic))?.seq,
+  );
   const deaths = useRead<{ deaths: Death[] }>(`${path}/deaths?last=20`, ended);
   const options = useRead<{ options: Options }>(path, `${turn} ${wanted}`);
   const gauges = useRead<{ gauges: Gauges }>(`${path}/gauges`, 0, kEvery);
@@ -224,18 +254,15 @@ function Details({ name, off, wanted }: { name: string; off: boolean; wanted: nu
       {decided.value && <Decisions name={name} off={off} found={decided.value} read={read} />}
       <Logs name={name} />
       <Deaths deaths={(deaths.value?.deaths ?? []).slice().reverse()} />
-      <section aria-labelledby="own-events">
-        <h2 id="own-events">Its events</h2>
-        <EventList state={{ ...state, events: own, lost: 0 }} most={8} brief />
-      </section>
+      <OwnEvents name={name} />
       <GaugeTable gauges={gauges.value?.gauges ?? {}} />
       <OptionTable name={name} off={off} options={options.value?.options ?? {}} read={read} />
     </>
   );
-}
+});
 
 export function WatcherPage({ name }: { name: string }) {
-  const { overview, session } = useStore();
+  const { overview, session } = useStore("overview", "session");
   useEffect(() => {
     watch(name);
     return () => watch(null);
@@ -245,7 +272,7 @@ export function WatcherPage({ name }: { name: string }) {
   if (!watcher) return <p>There is no watcher {name}.</p>;
   const off = session.role !== "operate";
   const known = overview.watcher === name;
-  const sorted = (known ? (overview.processes ?? []) : []).slice().sort((a, b) => (a.wid ?? 0) - (b.wid ?? 0));
+  const processes = (known && overview.processes) || [];
   return (
     <>
       <section aria-labelledby="name">
@@ -258,12 +285,8 @@ export function WatcherPage({ name }: { name: string }) {
         <p class="quiet">
           {percent(watcher.cpu)} CPU · {bytes(watcher.rss)} · {watcher.deaths} ended since the console started
         </p>
-        {known && sorted.length === 0 && <p class="quiet">It has no processes.</p>}
-        <ul class="cards" aria-label="processes">
-          {sorted.map((each) => (
-            <ProcessCard key={each.pid} process={each} name={name} off={off} />
-          ))}
-        </ul>
+        {known && processes.length === 0 && <p class="quiet">It has no processes.</p>}
+        <Cards processes={processes} name={name} off={off} />
       </section>
       {known && <Details name={name} off={off} wanted={watcher.numprocesses} />}
     </>
