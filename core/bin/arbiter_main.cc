@@ -159,10 +159,10 @@ class ArbiterProcess {
             greeted_ = true;
             loop_.stop();
         };
-        handler.spawned = [this](keeper::ChildId id, pid_t pid, UniqueFd pidfd) {
+        handler.spawned = [this](const keeper::SpawnedMessage& m, UniqueFd pidfd) {
             if (!arbiter_) return;
-            guard_->on_spawned(id, pid, pidfd.get());
-            arbiter_->on_spawned(id, pid, std::move(pidfd));
+            guard_->on_spawned(m, pidfd.get());
+            arbiter_->on_spawned(m.id, m.pid, std::move(pidfd));
         };
         handler.spawn_failed = [this](const keeper::SpawnFailedMessage& m) {
             if (!arbiter_) return;

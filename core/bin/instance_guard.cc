@@ -309,25 +309,32 @@ void InstanceGuard::put(const sys::ChildRow& row) {
 void InstanceGuard::on_spawn(keeper::ChildId id, const keeper::SpawnRequest& request) {
     sys::ChildRow row{id, {}, request.stop_signal, Milliseconds(request.graceful_timeout_ms)};
     put(row);
-    starting_.push_back(row);
+    starting_.emplace(id, row);
 }
 
-void InstanceGuard::on_spawned(keeper::ChildId id, pid_t pid, int pidfd) {
-    const auto at = std::find_if(starting_.begin(), starting_.end(),
-                                 [id](const sys::ChildRow& row) { return row.child == id; });
-    if (at == starting_.end()) return;
-    const auto process = sys::identify(pid);
+namespace {
+
+std::optional<sys::PidRef> started_process(const keeper::SpawnedMessage& spawned, int pidfd) {
+    if (spawned.start_ticks != 0) return sys::PidRef{spawned.pid, spawned.start_ticks};
+    const auto process = sys::identify(spawned.pid);
     // Signal 0 only asks: if it can still be sent, the number was this process's when it was looked at.
-    if (process && pidfd >= 0 && sys::signal_pidfd(pidfd, 0) == 0) {
-        at->process = *process;
-        put(*at);
-    }
-    *at = starting_.back();
-    starting_.pop_back();
+    if (pidfd < 0 || sys::signal_pidfd(pidfd, 0) != 0) return std::nullopt;
+    return process;
+}
+
+}  // namespace
+
+void InstanceGuard::on_spawned(const keeper::SpawnedMessage& spawned, int pidfd) {
+    auto entry = starting_.extract(spawned.id);
+    if (entry.empty()) return;
+    const auto process = started_process(spawned, pidfd);
+    if (!process) return;
+    entry.mapped().process = *process;
+    put(entry.mapped());
 }
 
 void InstanceGuard::on_gone(keeper::ChildId id) {
-    std::erase_if(starting_, [id](const sys::ChildRow& row) { return row.child == id; });
+    starting_.erase(id);
     for (Guarded& guarded : guarded_) guarded.file.remove(id);
 }
 

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -42,7 +43,7 @@ class InstanceGuard {
     void drop(const std::string& endpoint);
 
     void on_spawn(keeper::ChildId id, const keeper::SpawnRequest& request);
-    void on_spawned(keeper::ChildId id, pid_t pid, int pidfd);
+    void on_spawned(const keeper::SpawnedMessage& spawned, int pidfd);
     void on_gone(keeper::ChildId id);  // or never started
     // A circusd that is started from now on waits for our end.
     void on_stopping();
@@ -61,7 +62,7 @@ class InstanceGuard {
     loop::KeeperClient& keeper_;
     const std::string instance_;
     std::vector<Guarded> guarded_;  // one; two during a change of the configuration
-    std::vector<sys::ChildRow> starting_;
+    std::unordered_map<keeper::ChildId, sys::ChildRow> starting_;
     bool is_told_full_ = false;
 };
 

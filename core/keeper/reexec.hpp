@@ -8,6 +8,6 @@ namespace circus::keeper {
 
 // Of what a keeper writes down for the binary that it becomes; to be raised with each change of that, of
 // Child and of HelloMessage.
-constexpr std::uint32_t kKeeperStateVersion = 1;
+constexpr std::uint32_t kKeeperStateVersion = 2;
 
 }  // namespace circus::keeper

@@ -68,6 +68,15 @@ double wall_time() {
     return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
+// Since the machine began, as proc_pid_stat(5) counts; 0: not known.
+std::uint64_t boot_ticks() {
+    static const long ticks_per_second = sysconf(_SC_CLK_TCK);
+    timespec now{};
+    if (ticks_per_second <= 0 || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+    const long nanoseconds_per_tick = 1'000'000'000 / ticks_per_second;
+    return static_cast<std::uint64_t>(now.tv_sec * ticks_per_second + now.tv_nsec / nanoseconds_per_tick);
+}
+
 SpawnOutcome refuse(SpawnStage stage, int error, int detail = 0) {
     SpawnOutcome outcome;
     outcome.stage = stage;
@@ -226,6 +235,7 @@ void Service::on_spawn(Incoming& in) {
     const bool is_usable = message.id != 0 && !g_children.by_id(message.id);
     Child* const child = is_usable ? g_children.acquire(message.id) : nullptr;
     if (!child) {
+        tell();  // of the spawns before it
         refusal_.id = message.id;
         refusal_.stage = is_usable ? SpawnStage::Fork : SpawnStage::Decode;
         refusal_.error = is_usable ? EAGAIN : EEXIST;
@@ -233,6 +243,7 @@ void Service::on_spawn(Incoming& in) {
         return tell();
     }
     PlanHeader settings;
+    const std::uint64_t before = boot_ticks();
     SpawnOutcome outcome = spawn(message, in, null_.get(), settings);
     child->stage = outcome.stage;
     child->error = outcome.error;
@@ -244,6 +255,8 @@ void Service::on_spawn(Incoming& in) {
         child->started = Monotonic::now();
         child->started_wall = wall_time();
         child->started_pid = outcome.pid;
+        // It began in between; where that is one tick, nobody has to look it up.
+        child->start_ticks = boot_ticks() == before ? before : 0;
         child->pidfd = outcome.pidfd.release();
         child->stop_signal = settings.stop_signal;
         child->graceful_timeout_ms = settings.graceful_timeout_ms;
@@ -251,8 +264,8 @@ void Service::on_spawn(Incoming& in) {
         g_children.set_pid(*child, outcome.pid);
     }
     child->tell_start = true;
+    // Told with the others of this turn: an arbiter that wakes for each of many does little else.
     untold(*child);
-    tell();
 }
 
 void Service::on_signal(const SignalMessage& message) {

@@ -295,6 +295,7 @@ bool Service::tell_child(Child& child) {
         SpawnedMessage message;
         message.id = child.id;
         message.pid = child.started_pid;
+        message.start_ticks = child.start_ticks;
         const std::span<const int> pidfd(&child.pidfd, child.pidfd >= 0 ? 1 : 0);
         if (!send_or_wait(&message, sizeof message, pidfd)) return false;
         UniqueFd(child.pidfd).reset();

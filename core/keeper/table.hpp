@@ -37,6 +37,7 @@ struct Child {
     TimePoint stopping_since;
     TimePoint started;
     double started_wall;
+    std::uint64_t start_ticks;  // as proc_pid_stat(5) has it; 0: not known
     ChildNote note;
     bool failed;      // tell SpawnFailed
     bool tell_start;  // Spawned or SpawnFailed is due

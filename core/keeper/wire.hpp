@@ -165,6 +165,7 @@ struct SpawnedMessage {
     ChildId id = 0;
     std::int32_t pid = 0;
     std::int32_t reserved = 0;
+    std::uint64_t start_ticks = 0;  // when it began, as proc_pid_stat(5) has it; 0: not known
 };
 
 struct SpawnFailedMessage {

@@ -289,7 +289,7 @@ void KeeperClient::State::handle(const std::byte* data, std::size_t size, std::v
             case Kind::Spawned: {
                 const auto message = message_from<keeper::SpawnedMessage>(data, size);
                 understood = message.has_value();
-                if (message && handler.spawned) handler.spawned(message->id, message->pid, take(0));
+                if (message && handler.spawned) handler.spawned(*message, take(0));
                 break;
             }
             default:

@@ -32,7 +32,7 @@ class KeeperClient {
         std::function<void(const keeper::HeldMessage&, UniqueFd)> held = {};
         std::function<void()> greeted = {};
         // The pidfd is empty when this process is out of descriptors: Exited comes all the same.
-        std::function<void(keeper::ChildId, pid_t, UniqueFd pidfd)> spawned;
+        std::function<void(const keeper::SpawnedMessage&, UniqueFd pidfd)> spawned;
         std::function<void(const keeper::SpawnFailedMessage&)> spawn_failed;
         std::function<void(const keeper::ExitedMessage&)> exited;
         std::function<void(const keeper::CaughtMessage&)> caught;

@@ -218,6 +218,7 @@ class Watcher {
         TimePoint not_before{};
     };
 
+    Json saved_unready() const;
     void wait_for(Await what, Done done, std::vector<ChildId> victims = {});
     void supersede(const char* by);  // every waiter but those for Down and Killed ends with an error
     void go_up();
@@ -349,6 +350,7 @@ class Watcher {
     bool hurried_ = false;    // nobody is asked any more
     bool has_lingering_ = false;
     bool is_removed_ = false;
+    bool awaits_ready_ = false;                          // some process was to say that it is ready
     std::optional<Process::Lingers> inherited_lingers_;  // between restore() and resume()
     model::Phase phase_ = model::Phase::Closed;
     std::string phase_why_;  // what the hook that was asked last said

@@ -74,6 +74,20 @@ Json Watcher::saved() const {
         saved["canary_watch"] = canary_.watch.count();
         if (canary_.since) saved["canary_since"] = ticks_of(*canary_.since);
     }
+    if (awaits_ready_) {
+        Json unready = saved_unready();
+        if (!unready.empty()) saved["unready"] = std::move(unready);
+    }
+    if (!has_lingering_) return saved;
+    const Process::Lingers* longest = nullptr;
+    for (const auto& [id, process] : processes_)
+        if (process.lingers && (!longest || process.lingers->until > longest->until))
+            longest = &*process.lingers;
+    if (longest) saved["lingers"] = {ticks_of(longest->until), longest->until_idle};
+    return saved;
+}
+
+Json Watcher::saved_unready() const {
     Json unready = Json::array();
     for (const auto& [id, process] : processes_) {
         const bool awaited = process.awaited || process.pid == 0;
@@ -82,13 +96,7 @@ Json Watcher::saved() const {
         unready.push_back({id, static_cast<int>(process.ready.kind), process.ready.target,
                            process.ready_by ? Json(ticks_of(*process.ready_by)) : Json()});
     }
-    if (!unready.empty()) saved["unready"] = std::move(unready);
-    const Process::Lingers* longest = nullptr;
-    for (const auto& [id, process] : processes_)
-        if (process.lingers && (!longest || process.lingers->until > longest->until))
-            longest = &*process.lingers;
-    if (longest) saved["lingers"] = {ticks_of(longest->until), longest->until_idle};
-    return saved;
+    return unready;
 }
 
 void Watcher::restore(const Json& saved) {
@@ -164,7 +172,7 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
     }
     if (const auto unready = unready_before_.find(process.id);
         unready != unready_before_.end() && !stopping) {
-        process.awaited = true;
+        process.awaited = awaits_ready_ = true;
         process.ready = unready->second.ready;
         process.ready_by = unready->second.by.value_or(process.started + from_seconds(config_.ready_timeout));
     }

@@ -151,6 +151,7 @@ void Watcher::spawn(model::Wid wid) {
     process.id = id;
     process.wid = wid;
     process.ready = config_.ready;
+    awaits_ready_ = awaits_ready_ || process.ready.kind != config::ReadyConfig::Kind::Spawned;
     std::vector<UniqueFd> write_ends;
     Status status = open_streams(config_, wid, stack_, *request, process.pipes, write_ends);
     if (status) status = prepare_ready(process, *request);

@@ -47,8 +47,8 @@ struct KeeperClientTest : testing::Test {
             {.hello = [this](const keeper::HelloMessage& m, UniqueFd,
                              UniqueFd) { seen.push_back(std::string("hello ") + m.instance); },
              .spawned =
-                 [this](keeper::ChildId id, pid_t pid, UniqueFd pidfd) {
-                     seen.push_back("spawned " + std::to_string(id) + " " + std::to_string(pid));
+                 [this](const keeper::SpawnedMessage& m, UniqueFd pidfd) {
+                     seen.push_back("spawned " + std::to_string(m.id) + " " + std::to_string(m.pid));
                      if (pidfd) pidfds.push_back(std::move(pidfd));
                  },
              .spawn_failed =

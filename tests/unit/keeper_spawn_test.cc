@@ -339,6 +339,30 @@ TEST(Spawn, LetsAnUnprivilegedDaemonNameItself) {
     EXPECT_EQ(keeper.exited(1).status, 0);
 }
 
+TEST(Spawn, SaysWhenTheChildBeganIfThatIsCertain) {
+    Keeper keeper;
+    int told = 0;
+    for (ChildId id = 1; id <= 30; ++id) {
+        keeper.spawn(id, probe({"stay"}));
+        const auto spawned = keeper.spawned(id);
+        if (spawned.start_ticks == 0) continue;  // a tick began meanwhile
+        ++told;
+        ProcessStat stat;
+        ASSERT_TRUE(read_stat(spawned.pid, stat));
+        EXPECT_EQ(spawned.start_ticks, stat.start_ticks);
+    }
+    EXPECT_GT(told, 0);
+}
+
+TEST(Spawn, IsRefusedBehindTheSpawnsBeforeIt) {
+    Keeper keeper;
+    for (const ChildId id : {1, 2, 2, 3}) keeper.spawn(id, probe({"stay"}));
+    keeper.spawned(1);
+    keeper.spawned(2);
+    EXPECT_EQ(keeper.spawn_failed(2).error, EEXIST);
+    keeper.spawned(3);
+}
+
 TEST(Spawn, RefusesAnIdThatIsTaken) {
     Keeper keeper;
     keeper.spawn(1, probe({"stay"}));
