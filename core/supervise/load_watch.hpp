@@ -21,7 +21,7 @@ class LoadWatch {
   public:
     static constexpr Milliseconds kPeriod{250};
     static constexpr Milliseconds kLongestPeriod{2000};
-    static constexpr int kShare = 500;
+    static constexpr int kShare = 1000;
     // After a round that took so much of a processor, from its begin to the next one's.
     static Duration period_after(Duration cost);
 

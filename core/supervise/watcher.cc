@@ -210,7 +210,10 @@ void Watcher::reconfigure(config::WatcherConfig config, Identity identity, bool 
     config_.numprocesses = std::max(0, count);
     resize_slots();
     leave_sockets();
-    if (recounted) let_linger({}, before);
+    if (recounted)
+        let_linger({}, before);
+    else if (!has_lingering_)
+        trim_sockets();
     if (reload_now && up_)
         reload(ReloadKind::Graceful, std::move(done));
     else if (recounted)

@@ -74,7 +74,6 @@ void Watcher::leave_sockets() {
         if (stack_.drain && process.is_running() && !stack_.sockets.leaving(name(), process.wid).empty())
             process.lingers = {now + patience, now + kHandshake, false};
     }
-    if (!has_lingering_) trim_sockets();
 }
 
 std::set<std::string> Watcher::unused_sockets() const {

@@ -232,8 +232,7 @@ TEST_F(WatcherDrainTest, TheNextArbiterGoesOnWithIt) {
 }
 
 struct OwnListenersTest : WatcherDrainTest {
-    // As drain_two(), without a drain.
-    void two_fewer() {
+    void configure() {
         config::SocketConfig door;
         door.name = "door";
         door.host = "127.0.0.1";
@@ -242,6 +241,10 @@ struct OwnListenersTest : WatcherDrainTest {
         config.sockets.push_back(door);
         auto& web = watcher("web", 4);
         web.use_sockets = true;
+    }
+    // As drain_two(), without a drain.
+    void two_fewer() {
+        configure();
         drain_two({});
     }
 };
@@ -277,6 +280,21 @@ TEST_F(OwnListenersTest, AnOptionThatIsSetKeepsTheListenersOfWhoIsDrained) {
     ASSERT_TRUE(arbiter->set_options(at("web"), {{"graceful_timeout", 7}}, {}));
     arbiter->settle();
     EXPECT_THAT(keeper.held, SizeIs(4));
+}
+
+TEST_F(OwnListenersTest, FewerByAnOptionIsAsGentle) {
+    drained.is_queued = true;
+    configure();
+    boot_running();
+    ASSERT_TRUE(arbiter->set_options(at("web"), {{"numprocesses", 2}}, {}));
+    arbiter->settle();
+    pass(1s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    EXPECT_THAT(keeper.held, SizeIs(4)) << "each has the listener on which connections wait";
+    drained.is_queued = false;
+    pass(1s);
+    obey();
+    EXPECT_THAT(keeper.held, SizeIs(2));
 }
 
 TEST_F(OwnListenersTest, WhereNobodyIsLeftNobodyIsWaitedFor) {
