@@ -81,6 +81,7 @@ interval = 0.3
     def shot(self, name):
         if SHOTS:
             SHOTS.mkdir(parents=True, exist_ok=True)
+            self.browser.run(script="scrollTo(0, 0)")  # what is on the screen is drawn
             self.browser.shot(file=str(SHOTS / f"{name}.png"))
 
     def no_errors(self):
