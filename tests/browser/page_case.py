@@ -24,6 +24,7 @@ NAMED = {"button", "link", "textbox", "searchbox", "combobox", "spinbutton", "ch
 PATIENCE = 60
 wait_until = functools.partial(harness.wait_until, patience=PATIENCE, pause=0.05)
 
+
 class PageCase(ContractCase):
     limit = 250
     browser = None  # the file's
