@@ -252,11 +252,11 @@ void Server::Impl::look_at(Stack& stack, Time now) {
     stack.is_looking = true;
     stack.overview.ask(now, [this, &stack, watches](const Answer& answer) {
         stack.is_looking = false;
-        // A link's own refusal begins with the name; without it, it is the problem that the link has told of.
-        std::string problem = answer.ok() ? std::string() : answer.fields.value("reason", "no answer");
-        const std::string begin = stack.name + ": ";
-        if (!stack.name.empty() && problem.starts_with(begin)) problem.erase(0, begin.size());
-        set_problem(stack, problem);
+        // Why there is no connection the link itself has said by then: a refusal has no news.
+        const bool is_known =
+            answer.status == CIRCUS_E_AGAIN && !stack.name.empty() && !stack.problem.empty();
+        if (!is_known)
+            set_problem(stack, answer.ok() ? std::string() : answer.fields.value("reason", "no answer"));
         if (!answer.ok()) return;
         Json shown = answer.fields;
         shown.erase("status");

@@ -35,7 +35,7 @@ async function fresh() {
   else browser = await launch();
   context = await browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
   page = await context.newPage();
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(90000); // a machine may be so busy that no frame comes for a minute
   errors = [];
   const mine = errors; // what comes late from the page before is nobody's
   page.on("pageerror", (error) => mine.push(String(error)));

@@ -24,6 +24,7 @@ NAMED = {"button", "link", "textbox", "searchbox", "combobox", "spinbutton", "ch
 PATIENCE = 60
 wait_until = functools.partial(harness.wait_until, patience=PATIENCE, pause=0.05)
 
+
 class PageCase(ContractCase):
     limit = 250
     browser = None  # the file's
@@ -81,6 +82,7 @@ interval = 0.3
     def shot(self, name):
         if SHOTS:
             SHOTS.mkdir(parents=True, exist_ok=True)
+            self.browser.run(script="scrollTo(0, 0)")  # what is on the screen is drawn
             self.browser.shot(file=str(SHOTS / f"{name}.png"))
 
     def no_errors(self):

@@ -430,6 +430,10 @@ class Several(ConsoleCase):
         self.connected(web)
         past = len(client.of("overview"))
         wait_until(lambda: len(client.of("overview")) > past)
+        # Those who watch ask all the while; it is said once.
+        said = [line.partition("endpoint east: ")[2] for line in daemon.log().splitlines() if "endpoint east: " in line]
+        self.assertEqual(said[-2:], [f"nobody answers at {self.other.endpoint}", "connected"])
+        self.assertEqual([line for line in said if "east: " in line or "connection ended" in line], [])
 
     def test_AKeyOpensWhatWantsOne(self):
         port = free_port()

@@ -15,11 +15,12 @@ foreach(suite console nginx)
 endforeach()
 
 # The page in a real Chromium (configs/packages.sh browser); skipped, with the reason, where that, node or npm is missing.
-# playwright-core, which drives it, is fetched by npm into the folder of the build when the first of them runs.
+# playwright-core, which drives it, is fetched by npm into the folder of the build when the first of them runs. Chromium works
+# where the other tests wait: one of these has the place of two.
 foreach(suite console_page console_visit)
     add_test(NAME contract_${suite}
         COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_${suite}.py)
     set_tests_properties(contract_${suite} PROPERTIES
-        LABELS contract COST 100 TIMEOUT 900 SKIP_RETURN_CODE 77
+        LABELS contract COST 100 PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77
         ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 endforeach()
