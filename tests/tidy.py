@@ -79,7 +79,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.configure:
         subprocess.run(["cmake", "-S", ROOT, "-B", arguments.build, "-G", "Ninja", "-DCMAKE_UNITY_BUILD=ON",
-                        "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0",
+                        "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0", "-DCIRCUS_PRECOMPILE=OFF",
                         "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCIRCUS_TESTS=OFF"],
                        stdout=subprocess.DEVNULL, check=True)
     build = pathlib.Path(arguments.build).resolve()

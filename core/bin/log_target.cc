@@ -28,13 +28,13 @@ std::string_view name_of(log::Level level) {
 
 // strftime(3) of the time, with milliseconds behind it.
 std::string stamp(std::chrono::system_clock::time_point at, const char* format, bool utc) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(at);
-    const auto rest = at - std::chrono::system_clock::from_time_t(seconds);
+    const std::time_t whole = std::chrono::system_clock::to_time_t(at);
+    const auto rest = at - std::chrono::system_clock::from_time_t(whole);
     std::tm parts{};
     if (utc)
-        ::gmtime_r(&seconds, &parts);
+        ::gmtime_r(&whole, &parts);
     else
-        ::localtime_r(&seconds, &parts);
+        ::localtime_r(&whole, &parts);
     std::array<char, 64> text{};
     const std::size_t length = std::strftime(text.data(), text.size(), format, &parts);
     std::string milliseconds =
