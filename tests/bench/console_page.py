@@ -23,7 +23,7 @@ import pathlib
 import sys
 import time
 
-TARGET_MS = 30
+TARGET_MS = 50
 # Busy for a thousandth of its time, and differently each; a read of a pipe that stays empty is a pause without a process.
 WORKER = ("exec 9<> <(:); while :; do i=0; while [ $i -lt 100 ]; do i=$((i+1)); done;"
           " read -t 0.$((RANDOM % 5 + 3)) -u 9; done")

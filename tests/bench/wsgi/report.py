@@ -93,7 +93,7 @@ class Results:
         self.rows, self.workers = rows, workers
         self.matrix = {}  # name -> {users: figures}
         self.skipped = {}  # name -> reason
-        self.few, self.ready, self.deaths, self.steps, self.cpu = {}, {}, [], {}, None
+        self.few, self.ready, self.deaths, self.steps, self.cpu = {}, {}, [], {}, {}
 
     def of(self, nginx):
         return [name for name in self.matrix if self.rows[name].nginx == nginx]
@@ -122,9 +122,9 @@ class Results:
             ratio = self.ready["wsgiref"] / self.ready["fork"]
             found.append((f"launch to {self.workers} workers ready, over a plain fork parent's", f"{ratio:.2f}",
                           "<= 1.2", ratio <= 1.2))
-        if self.cpu:
-            found.append((f"circusd's CPU in {self.cpu['seconds']} s, {self.cpu['users']} users, stats on",
-                          f"{self.cpu['cpu']:.3f} s", "< 0.05 s", self.cpu["cpu"] < 0.05))
+        for name, each in self.cpu.items():
+            found.append((f"circusd's CPU in {each['seconds']} s, {each['users']} users, stats on, {name}",
+                          f"{each['cpu']:.3f} s", "< 0.05 s", each["cpu"] < 0.05))
         found += self._autoscaled()
         for each in self.deaths:
             share = each["failed"] / max(each["deaths"], 1)
