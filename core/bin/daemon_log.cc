@@ -91,11 +91,12 @@ class TargetSink final : public spdlog::sinks::sink {
 
   private:
     bool put(const LogRecord& record) {
-        // Another target does not wait for this one.
-        if (target_->write(record, json_, [this] { return leaving_ || has_change_; })) return true;
-        if (!has_change_ || leaving_) return false;
-        change();
-        return static_cast<bool>(target_->write(record, json_, [this] { return leaving_.load(); }));
+        // Another target does not wait for this one; what was to be changed may not have been that.
+        while (!target_->write(record, json_, [this] { return leaving_ || has_change_; })) {
+            if (!has_change_ || leaving_) return false;
+            change();
+        }
+        return true;
     }
 
     void change() {

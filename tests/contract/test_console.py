@@ -395,7 +395,9 @@ class Several(ConsoleCase):
         self.connected(reader)
         east = "/api/v1/endpoints/east"
         pids = self.other.pids("job")
-        self.assertEqual(reader.get(east + "/watchers/job")[1]["options"]["env"], {"WORD": "(hidden)"})
+        answer = reader.get(east + "/watchers/job")
+        self.assertEqual(answer[0], 200, answer)
+        self.assertEqual(answer[1]["options"]["env"], {"WORD": "(hidden)"})
         self.assertEqual(reader.ask("POST", east + "/commands/list", {"name": "job"})[1]["pids"], pids)
         self.assertEqual(reader.ask("POST", east + "/commands/stop", {"name": "job"})[0], 403)
         self.assertEqual(Web(port).get(east + "/watchers")[0], 401)

@@ -187,6 +187,7 @@ class Django(Shipped):
         answer = json.loads(self.fetch(port))
         self.assertIn(answer["process"], before)
         with Users(port, 4, daemon.directory) as users:
+            users.wait_more(4)
             daemon.client.ask("reload", name="web", waiting=True, patience=60)
             self.assertFalse(set(before) & set(daemon.pids("web")))
             wait_until(lambda: json.loads(self.fetch(port))["process"] not in before)
@@ -246,6 +247,7 @@ stderr_stream.class = "QueueStream"
         port = daemon.client.ok("listsockets")["sockets"][0]["port"]
         with Users(port, 6, daemon.directory) as users:
             for pid in before:
+                users.wait_more(6)
                 os.kill(pid, signal.SIGTERM)
                 wait_until(lambda pid=pid: not is_running(pid), 60)
                 daemon.wait_active("web", 3, 60)

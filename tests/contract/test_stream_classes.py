@@ -44,7 +44,12 @@ class StreamCase(ContractCase):
         return daemon
 
     def say(self, daemon, name, *lines):
-        fifo = os.open(self.path(daemon, f"{name}.fifo"), os.O_RDWR)
+        """To a worker that listens: what is written to a FIFO that nobody has open is lost."""
+        def opened():
+            with contextlib.suppress(OSError):
+                return os.open(self.path(daemon, f"{name}.fifo"), os.O_WRONLY | os.O_NONBLOCK)
+            return None
+        fifo = wait_until(opened, what=f"{name}.fifo is read")
         try:
             os.write(fifo, "".join(line + "\n" for line in lines).encode())
         finally:

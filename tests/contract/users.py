@@ -1,10 +1,12 @@
 """Users without a pause: the load of tests/bench/wsgi as one that goes on until it is told to stop."""
+import contextlib
 import json
 import os
 import signal
 import subprocess
 
 from daemon import BUILD
+from waiting import wait_until
 
 LOAD = BUILD / "tests/bin/wsgi_load"
 
@@ -36,6 +38,17 @@ class Users:
                 if kind != "-":
                     failed[kind] = failed.get(kind, 0) + 1
         return failed
+
+    def count(self):
+        """How many have ended so far."""
+        with contextlib.suppress(FileNotFoundError), open(self.out, "rb") as lines:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(65536), b""))
+        return 0
+
+    def wait_more(self, more, patience=60):
+        """Until so many more have ended."""
+        wanted = self.count() + more
+        wait_until(lambda: self.count() >= wanted, patience)
 
     @property
     def requests(self):

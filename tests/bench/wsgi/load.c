@@ -256,6 +256,7 @@ int main(int argc, char** argv) {
         } else if (strcmp(argv[at], "--out") == 0) {
             out = fopen(value, "w");
             if (!out) die(value);
+            setvbuf(out, NULL, _IOLBF, 0); /* whoever waits for requests to end reads along */
         } else {
             usage();
         }
