@@ -21,8 +21,7 @@ constexpr int kReconnectMs = 200;
 constexpr int kLongestReconnectMs = 2000;
 constexpr int kHandshakeMs = 5000;
 constexpr int kHeartbeatMs = 3000;
-constexpr int kSilenceMs = 9000;       // without an answer to heartbeats: the connection is dead
-constexpr long kMostToWritable = 200;  // from the handshake on
+constexpr int kSilenceMs = 9000;  // without an answer to heartbeats: the connection is dead
 constexpr int kMostEventsHeld = 10000;
 constexpr int kMostEventsAtOnce = 1000;
 
@@ -68,12 +67,6 @@ circus_status status_of(const Json& answer) {
         default:
             return CIRCUS_E_INVALID;
     }
-}
-
-// ZeroMQ tells of a handshake a moment before the socket has the connection to write to.
-void wait_writable(zmq::socket_t& socket) {
-    zmq_pollitem_t item{socket.handle(), 0, ZMQ_POLLOUT, 0};
-    zmq_poll(&item, 1, kMostToWritable);
 }
 
 bool waits(const std::string& properties) {
@@ -158,7 +151,6 @@ void Link::follow_connection() {
     while (const auto event = next_event(watch_)) {
         switch (event->kind) {
             case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-                wait_writable(control_);
                 is_connected_ = true;
                 knows_events_ = false;
                 say("");

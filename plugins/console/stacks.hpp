@@ -17,7 +17,9 @@ namespace console {
 
 struct Stack {
     Stack(std::string name_, std::string endpoint_, Backend& backend_)
-        : name(std::move(name_)), endpoint(std::move(endpoint_)), backend(backend_) {}
+        : name(std::move(name_)), endpoint(std::move(endpoint_)), backend(backend_) {
+        if (!name.empty()) problem = "not connected yet";  // until its link has said something
+    }
     static constexpr std::size_t kKeptEvents = 1000;
 
     const std::string name;      // empty: the console's own circusd

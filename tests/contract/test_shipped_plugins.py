@@ -127,14 +127,14 @@ class ResourceWatcher(ShippedCase):
         daemon = self.replaced(program, 'max_mem = "60M"\n')
         daemon.wait_log("over_memory")
 
-    def replaced(self, program, options, numprocesses=2):
+    def replaced(self, program, options, numprocesses=2, count=1):
         """Runs workers of that program, which knows its wid, until two were replaced; checks that wid 2 never was."""
         daemon = self.run_with(f'''
 [watcher.web]
 cmd = "{PYTHON}"
 args = ["-c", "{program}", "$(circus.wid)"]
 numprocesses = {numprocesses}
-''', "resource_watcher", 'watcher = "web"\nloop_rate = 0.2\nmax_count = 1\n' + options)
+''', "resource_watcher", f'watcher = "web"\nloop_rate = 0.2\nmax_count = {count}\n' + options)
         events = daemon.new_events("web")
         self.addCleanup(events.close)
         modest = wait_until(lambda: self.wid_of(daemon, "web").get(2))
@@ -152,7 +152,8 @@ numprocesses = {numprocesses}
 
     def test_CpuIsAPerCentOfOneCore(self):
         program = "import sys, time\\nwhile sys.argv[1] == '1': pass\\ntime.sleep(1000)"
-        daemon = self.replaced(program, "health_threshold = 0\nmax_cpu = 4\nmax_mem = 0\n")
+        # To start is work too, for everybody: it is over after some looks.
+        daemon = self.replaced(program, "health_threshold = 0\nmax_cpu = 4\nmax_mem = 0\n", count=5)
         daemon.wait_log("over_cpu")
 
     def test_OfAWatchersSumTheOneThatIsFurthestOutIsReplaced(self):

@@ -161,7 +161,8 @@ TEST_F(ConsoleEndpointsTest, APathNamesWhoseCircusdItIsAbout) {
     EXPECT_THAT(backend.calls, IsEmpty());
     const Json list = json(get("/api/v1/endpoints")).at("endpoints");
     EXPECT_EQ(list.at(0).at("name"), "");
-    EXPECT_EQ(list.at(1), Json({{"name", "east"}, {"endpoint", "tcp://127.0.0.1:1"}, {"problem", ""}}));
+    EXPECT_EQ(list.at(1),
+              Json({{"name", "east"}, {"endpoint", "tcp://127.0.0.1:1"}, {"problem", "not connected yet"}}));
 }
 
 TEST_F(ConsoleEndpointsTest, WhatThereIsNotThereIsNotFound) {
