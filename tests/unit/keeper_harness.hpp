@@ -32,7 +32,7 @@
 
 namespace circus::keeper {
 
-inline bool eventually(const std::function<bool()>& condition, double seconds = 10) {
+inline bool eventually(const std::function<bool()>& condition, double seconds = 30) {
     const auto deadline = Monotonic::now() + from_seconds(seconds);
     while (!condition()) {
         if (Monotonic::now() > deadline) return false;
@@ -80,7 +80,7 @@ class Output {
   private:
     bool more() {
         pollfd ready{read_.get(), POLLIN, 0};
-        if (poll(&ready, 1, 10000) != 1) return false;
+        if (poll(&ready, 1, 30000) != 1) return false;
         char buffer[8192];
         const ssize_t got = read(read_.get(), buffer, sizeof buffer);
         if (got > 0) text_.append(buffer, static_cast<std::size_t>(got));
@@ -257,7 +257,7 @@ class Keeper {
 
     // The next message, which must be of that kind.
     Message receive(Kind kind) {
-        Message message = next(10000);
+        Message message = next(30000);
         EXPECT_EQ(static_cast<unsigned>(message.kind), static_cast<unsigned>(kind));
         return message;
     }
@@ -358,7 +358,7 @@ class Keeper {
         header.msg_control = control;
         header.msg_controllen = sizeof control;
         pollfd ready{handing_.get(), POLLIN, 0};
-        EXPECT_EQ(poll(&ready, 1, 10000), 1) << "no arbiter was started";
+        EXPECT_EQ(poll(&ready, 1, 30000), 1) << "no arbiter was started";
         EXPECT_EQ(recvmsg(handing_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT),
                   static_cast<ssize_t>(sizeof pid));
         int fd = -1;

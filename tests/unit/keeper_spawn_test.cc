@@ -433,13 +433,13 @@ TEST(Exited, NeverPrecedesSpawned) {
 // The keeper's socket is made small, so that it is full long before the last of them.
 TEST(Telling, LosesNothingToAnArbiterThatDoesNotRead) {
     Keeper keeper({.small_buffer = true});
-    for (ChildId id = 1; id <= 300; ++id)
+    for (ChildId id = 1; id <= 100; ++id)
         keeper.spawn(id, probe({id % 3 == 0 ? "nothing" : "exit", std::to_string(id % 50)}));
     ASSERT_TRUE(eventually([&] { return !keeper.has_unread() && !keeper.has_children(); }));
     kill(keeper.pid(), SIGHUP);
     std::map<ChildId, int> spawned, exited;
     bool caught = false;
-    while (exited.size() < 300 || !caught) {
+    while (exited.size() < 100 || !caught) {
         const Message message = keeper.next(10000);
         if (message.kind == Kind::Caught)
             caught = true;
@@ -454,7 +454,7 @@ TEST(Telling, LosesNothingToAnArbiterThatDoesNotRead) {
             ++exited[exit.id];
         }
     }
-    EXPECT_EQ(spawned.size(), 300U);
+    EXPECT_EQ(spawned.size(), 100U);
     EXPECT_EQ(keeper.next(50).kind, Kind{});
 }
 
