@@ -53,6 +53,14 @@ keeper::HoldId hold_id(std::string_view path) {
     return kHolds + hash % (kHolds / 2);
 }
 
+std::optional<sys::PidRef> started_process(const keeper::SpawnedMessage& spawned, int pidfd) {
+    if (spawned.start_ticks != 0) return sys::PidRef{spawned.pid, spawned.start_ticks};
+    const auto process = sys::identify(spawned.pid);
+    // Signal 0 only asks: if it can still be sent, the number was this process's when it was looked at.
+    if (pidfd < 0 || sys::signal_pidfd(pidfd, 0) != 0) return std::nullopt;
+    return process;
+}
+
 Error in_use(const std::string& endpoint, const sys::InstanceHeader& owner) {
     if (owner.instance.empty())
         return {cat("cannot use ", endpoint, ": another circusd has its lock file ", lock_path(endpoint)),
@@ -311,18 +319,6 @@ void InstanceGuard::on_spawn(keeper::ChildId id, const keeper::SpawnRequest& req
     put(row);
     starting_.emplace(id, row);
 }
-
-namespace {
-
-std::optional<sys::PidRef> started_process(const keeper::SpawnedMessage& spawned, int pidfd) {
-    if (spawned.start_ticks != 0) return sys::PidRef{spawned.pid, spawned.start_ticks};
-    const auto process = sys::identify(spawned.pid);
-    // Signal 0 only asks: if it can still be sent, the number was this process's when it was looked at.
-    if (pidfd < 0 || sys::signal_pidfd(pidfd, 0) != 0) return std::nullopt;
-    return process;
-}
-
-}  // namespace
 
 void InstanceGuard::on_spawned(const keeper::SpawnedMessage& spawned, int pidfd) {
     auto entry = starting_.extract(spawned.id);

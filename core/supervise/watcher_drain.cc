@@ -110,8 +110,9 @@ void Watcher::drain_sockets() {
 // Those of a watcher that is removed are the arbiter's: another one may have its name.
 void Watcher::trim_sockets() {
     if (is_removed_) return;
-    drain_sockets();
-    stack_.sockets.trim(name(), config_.numprocesses, unused_sockets());
+    const auto unused = unused_sockets();
+    stack_.sockets.drain(name(), config_.numprocesses, unused);
+    stack_.sockets.trim(name(), config_.numprocesses, unused);
 }
 
 void Watcher::let_idle_go() {

@@ -12,9 +12,9 @@ from browser import HERE, WORK, run_beside, why_not
 
 import harness
 from harness import ContractCase, free_port
+from test_console import TOKEN
 
 SHOTS = WORK / "shots" if os.environ.get("CIRCUS_SHOTS") else None
-TOKEN = "a-token-to-operate"
 TALKER = ("import time, sys\\nn = 0\\nwhile True:\\n    n += 1\\n    print('line', n, flush=True)\\n    time.sleep(0.2)")
 CHECKS = (HERE / "checks.js").read_text()
 # Of what a reader of the page needs a name for.

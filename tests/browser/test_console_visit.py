@@ -1,24 +1,11 @@
 """The console's page in a real Chromium: its other pages, who may see them, and what happens when circusd goes."""
-import base64
-import hashlib
-import os
 import socket
 
 from page_case import TOKEN, PageCase, main, wait_until
+from test_console import READ_TOKEN, scrypt_hash
 
-READ_TOKEN = "a-token-that-only-reads"
 ACCEPTOR = ("import socket, sys\\ns = socket.socket(fileno=int(sys.argv[1]))\\ns.setblocking(True)\\nkept = []\\n"
             "while True:\\n    kept.append(s.accept()[0])")
-
-
-def scrypt_hash(password):
-    """As the plugin's README makes one."""
-    salt = os.urandom(16)
-    key = hashlib.scrypt(password.encode(), salt=salt, n=1 << 12, r=8, p=1, dklen=32)
-
-    def plain(raw):
-        return base64.b64encode(raw).decode().rstrip("=")
-    return f"$scrypt$ln=12,r=8,p=1${plain(salt)}${plain(key)}"
 
 
 class OtherPages(PageCase):

@@ -15,10 +15,9 @@ import urllib.request
 
 import test_console
 from harness import ROOT, ContractCase, free_port, is_running, main, wait_until
-from test_console import Web
+from test_console import TOKEN, Web
 from tools import tool
 
-TOKEN = "a-token-to-operate"
 NEEDED = {"nginx (configs/packages.sh test)": tool("nginx"), "chaussette": importlib.util.find_spec("chaussette")}
 
 

@@ -231,14 +231,19 @@ TEST_F(WatcherDrainTest, TheNextArbiterGoesOnWithIt) {
     EXPECT_THAT(signals_to(4), testing::Contains(SIGTERM));
 }
 
+// A listener each worker.
+config::SocketConfig shared_door() {
+    config::SocketConfig door;
+    door.name = "door";
+    door.host = "127.0.0.1";
+    door.port = 0;
+    door.so_reuseport = true;
+    return door;
+}
+
 struct OwnListenersTest : WatcherDrainTest {
     void configure() {
-        config::SocketConfig door;
-        door.name = "door";
-        door.host = "127.0.0.1";
-        door.port = 0;
-        door.so_reuseport = true;
-        config.sockets.push_back(door);
+        config.sockets.push_back(shared_door());
         auto& web = watcher("web", 4);
         web.use_sockets = true;
     }
@@ -309,12 +314,7 @@ TEST_F(OwnListenersTest, WhereNobodyIsLeftNobodyIsWaitedFor) {
 struct SharedDoorTest : WatcherDrainTest {
     void SetUp() override {
         WatcherDrainTest::SetUp();
-        config::SocketConfig door;
-        door.name = "door";
-        door.host = "127.0.0.1";
-        door.port = 0;
-        door.so_reuseport = true;
-        config.sockets.push_back(door);
+        config.sockets.push_back(shared_door());
         watcher("more", 2).use_sockets = true;
         watcher("web", 2).use_sockets = true;
         boot_running();
