@@ -130,7 +130,7 @@ class ArbiterProcess {
         if (!takes_over()) arbiter_->start();
         if (takes_over()) news_.start(kReturn);
         arm();
-        sys::let_go_of_own_code();  // what only the start has needed
+        let_go_.start(sys::kStartLasts);
         loop_.run();
         return leave(exit_code_ != 0 ? exit_code_ : arbiter_->exit_code());
     }
@@ -275,8 +275,8 @@ class ArbiterProcess {
                                         &*notify_port_,
                                         &probes_port_,
                                         death_memory_.open(*link_),
-                                        [kernel = sys::OomCounts()] {
-                                            const auto kills = kernel.read();
+                                        [kernel = std::make_shared<const sys::OomCounts>()] {
+                                            const auto kills = kernel->read();
                                             return model::OomCounts{kills.here, kills.machine};
                                         }};
         const config::CircusConfig settings = circus;
@@ -444,10 +444,7 @@ class ArbiterProcess {
     void end_of_turn() {
         page_.beat();
         if (!arbiter_) return;
-        if (plugins_ && beat_every_ != heartbeat()) {
-            beat_every_ = heartbeat();
-            beat_.start(beat_every_, beat_every_);
-        }
+        if (plugins_) beat_.start(heartbeat());
         if (early_stop_) {
             early_stop_ = false;
             arbiter_->quit({});
@@ -601,9 +598,9 @@ class ArbiterProcess {
                        }};
     std::optional<TimePoint> armed_, deliver_until_;
     loop::Timer output_deadline_{loop_, [] {}};  // wakes the loop
-    loop::Timer beat_{loop_, [] {}};             // wakes the loop
+    loop::Timer beat_{loop_, [] {}};             // wakes a loop that has nothing to do
+    loop::Timer let_go_{loop_, [] { sys::let_go_of_own_code(); }};
     loop::Timer news_{loop_, [this] { plugins_->tell_quarantines(); }};
-    Duration beat_every_{};
     loop::Prepare turn_{loop_, [this] {
                             end_of_turn();
                             turns_.end_turn();

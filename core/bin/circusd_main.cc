@@ -1,5 +1,6 @@
 // circusd: the command line, then one of three things: --check, the keeper, or (started by the keeper) the
 // arbiter.
+#include <bsd/unistd.h>
 #include <cstdio>
 #include <string>
 #include <unistd.h>
@@ -13,6 +14,16 @@
 #include "plugin/catalog.hpp"
 
 namespace {
+
+constexpr const char* kArbiter = "circusd: arbiter";
+
+// What ps shows: as it would, had the arbiter been started by its command line.
+void name_arbiter(int argc, char** argv) {
+    std::string title = kArbiter;
+    for (int i = 1; i < argc; ++i) (title += ' ') += argv[i];
+    setproctitle_init(argc, argv, environ);
+    setproctitle("-%s", title.c_str());
+}
 
 int check(const std::string& file) {
     std::vector<std::string> environment;
@@ -38,7 +49,11 @@ int main(int argc, char** argv) {
     if (line.check) return check(line.arbiter.file);
 
     circus::keeper::KeeperOptions options;
-    options.arbiter_argv = {"circusd: arbiter", "--arbiter"};
+    options.first_arbiter = [&] {
+        name_arbiter(argc, argv);
+        return circus::bin::run_arbiter(line.arbiter);
+    };
+    options.arbiter_argv = {kArbiter, "--arbiter"};
     // A binary that took the place of another one was told so in its last word.
     std::vector<char*> own(argv, argv + argc - (line.resume >= 0 ? 1 : 0));
     options.arbiter_argv.insert(options.arbiter_argv.end(), own.begin() + 1, own.end());

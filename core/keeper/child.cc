@@ -24,6 +24,10 @@ namespace {
 constexpr int kLastSignal = 64;
 constexpr std::size_t kKernelSigsetSize = 8;
 constexpr std::size_t kStackSize = 32UL * 1024;
+// The numbers set aside: above what a child has by number, in all but odd configurations, and enough for its
+// three and a dozen sockets.
+constexpr int kReserved = 64;
+constexpr int kReservedEnd = kReserved + 16;
 
 // What rt_sigaction(2) itself takes; libc's struct is another one.
 struct KernelSigaction {
@@ -46,6 +50,7 @@ struct Orders {
     FdPlacement* placements;
     std::size_t placement_count;
     bool change_ids;
+    bool shares_descriptors;     // until it has a table of its own it must not change a thing in it
     std::uint64_t dispositions;  // bit n: signal n + 1 is not at its default
     char oom_text[16];
     std::size_t oom_length;
@@ -53,6 +58,7 @@ struct Orders {
 };
 
 alignas(64) char g_stack[kStackSize];
+bool g_is_reserved = false;
 
 [[noreturn]] void fail(const Orders& o, SpawnStage stage, int error, int detail = 0) {
     o.report->stage = stage;
@@ -73,6 +79,8 @@ void reset_dispositions(const Orders& o) {
 }
 
 void place_descriptors(const Orders& o) {
+    if (o.shares_descriptors && syscall(SYS_close_range, kReservedEnd, ~0U, CLOSE_RANGE_UNSHARE) != 0)
+        check(o, syscall(SYS_unshare, CLONE_FILES), SpawnStage::Descriptors);
     // Everything is CLOEXEC by birth. This is for what is not ours: a descriptor that the daemon itself
     // inherited, or one a library opened. Kernels before 5.11 refuse it; nothing is lost then.
     syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
@@ -235,25 +243,63 @@ SpawnOutcome failure(SpawnStage stage, int error, int detail) {
     return outcome;
 }
 
+// Otherwise a worker's end of a pipe would stay open here. The last of the numbers is always null's.
+void put_back(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        dup3(kReservedEnd - 1, kReserved + static_cast<int>(i), O_CLOEXEC);
+}
+
+// The sources move to the numbers that were set aside. False: they do not fit there, and nothing has changed.
+bool lay_out(std::span<FdPlacement> placements) {
+    if (!g_is_reserved || placements.size() > kReservedEnd - kReserved - 1) return false;
+    for (const FdPlacement& row : placements)
+        if (row.target >= kReserved) return false;
+    for (std::size_t i = 0; i < placements.size(); ++i)
+        if (dup3(placements[i].source, kReserved + static_cast<int>(i), O_CLOEXEC) < 0) {
+            put_back(i);
+            return false;
+        }
+    for (std::size_t i = 0; i < placements.size(); ++i)
+        placements[i].source = kReserved + static_cast<int>(i);
+    return true;
+}
+
 }  // namespace
+
+void reserve_low_descriptors() {
+    for (int fd = kReserved; fd < kReservedEnd; ++fd)
+        if (fcntl(fd, F_GETFD) >= 0) return;
+    const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    g_is_reserved = static_cast<bool>(null);
+    for (int fd = kReserved; fd < kReservedEnd && g_is_reserved; ++fd)
+        g_is_reserved = dup3(null.get(), fd, O_CLOEXEC) == fd;
+}
 
 SpawnOutcome spawn_child(const Plan& plan, std::span<FdPlacement> placements) {
     Report* const report = shared_report();
     if (!report) return failure(SpawnStage::Fork, ENOMEM, 0);
-    Orders orders{
-        &plan, placements.data(), placements.size(), must_change_ids(plan), changed_dispositions(), {}, 0,
-        report};
+    Orders orders{&plan,
+                  placements.data(),
+                  placements.size(),
+                  must_change_ids(plan),
+                  lay_out(placements),
+                  changed_dispositions(),
+                  {},
+                  0,
+                  report};
     orders.oom_length = format(plan.header.oom_score_adj, orders.oom_text);
     report->failed = 0;
 
     // CLONE_VFORK suspends us until the child's exec or end in either mode, so the report is complete when
     // clone returns and no pipe is needed. The memory is shared unless ids change: a changed uid clears
     // "dumpable" of the memory, which would be the keeper's own.
-    const int flags = CLONE_VFORK | CLONE_PIDFD | SIGCHLD | (orders.change_ids ? 0 : CLONE_VM);
+    const int flags = CLONE_VFORK | CLONE_PIDFD | SIGCHLD | (orders.change_ids ? 0 : CLONE_VM) |
+                      (orders.shares_descriptors ? CLONE_FILES : 0);
     const int saved_errno = errno;  // the child shares it
     int pidfd = -1;
     const pid_t pid = clone(carry_out, g_stack + kStackSize, flags, &orders, &pidfd);
     const int clone_errno = errno;
+    if (orders.shares_descriptors) put_back(placements.size());
     errno = saved_errno;
     if (pid < 0) return failure(SpawnStage::Fork, clone_errno, 0);
 

@@ -25,6 +25,13 @@ struct SpawnOutcome {
     int detail = 0;  // Rlimit: the resource; Descriptors: the target
 };
 
+// A child starts with a copy of all our descriptors, thousands of them in the keeper of a large stack, and
+// its exec closes each again: with 1,000 workers that was a tenth of a start. With this some low numbers are
+// set aside, from 64 on, through which it gets what it is to have, and it copies nothing above them. Where a
+// number is taken already, or the kernel is older than 5.9, children start as they do without. Call it once,
+// early.
+void reserve_low_descriptors();
+
 // Every signal of the caller must be blocked, and its dispositions must stay as they are from the first call
 // on. Returns once the child has exec'd, died or failed. `placements` is scratch: the child may rewrite the
 // sources. Two rows with one target: the later one wins.

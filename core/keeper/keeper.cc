@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "keeper/child.hpp"
 #include "keeper/service.hpp"
@@ -41,7 +42,7 @@ rlimit raise_descriptor_limit() {
     return original;
 }
 
-// The arbiter is started like any child: session of its own (a Ctrl-C in our terminal is ours to handle),
+// An arbiter is started like any child: session of its own (a Ctrl-C in our terminal is ours to handle),
 // default dispositions, nothing inherited but 0, 1, 2 and its end of the socketpair. No PR_SET_PDEATHSIG: if
 // the keeper is killed, the arbiter must live on to stop the stack.
 SpawnOutcome start_arbiter(const void* context, int socket) {
@@ -59,6 +60,17 @@ SpawnOutcome start_arbiter(const void* context, int socket) {
     return spawn_child(plan, {&placement, 1});
 }
 
+// What start_arbiter() makes of a child, for one that goes on without an exec.
+bool become_arbiter(UniqueFd socket) {
+    const int fd = socket.release();
+    if (fd != kArbiterFd && dup3(fd, kArbiterFd, O_CLOEXEC) != kArbiterFd) return false;
+    syscall(SYS_close_range, kArbiterFd + 1U, ~0U, 0U);
+    signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    return setsid() >= 0 && sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
+}
+
 int give_up(const char* act, int error) {
     complain("circusd: %s: %s", act, std::strerror(error));
     return 1;
@@ -72,6 +84,7 @@ int run_keeper(KeeperOptions options) {
     take_over_signals();
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return give_up("cannot become a subreaper", errno);
     const rlimit original = raise_descriptor_limit();
+    reserve_low_descriptors();
 
     ServiceOptions service;
     service.argv = options.argv;
@@ -84,14 +97,16 @@ int run_keeper(KeeperOptions options) {
     service.ready = std::move(options.ready);
     UniqueFd arbiter_end;
     if (!make_channel(service.socket, arbiter_end)) return give_up("cannot create a socketpair", errno);
-    const SpawnOutcome arbiter = start_arbiter(&options, arbiter_end.get());
-    if (arbiter.pid < 0) {
-        complain("circusd: cannot start the arbiter: %s: %s", to_string(arbiter.stage),
-                 std::strerror(arbiter.error));
-        return 1;
+    const pid_t arbiter = fork();
+    if (arbiter < 0) return give_up("cannot start the arbiter: fork", errno);
+    if (arbiter == 0) {
+        service.socket.reset();
+        service.ready.reset();
+        if (!become_arbiter(std::move(arbiter_end))) return give_up("cannot become the arbiter", errno);
+        return options.first_arbiter();
     }
     arbiter_end.reset();
-    service.arbiter_pid = arbiter.pid;
+    service.arbiter_pid = arbiter;
     service.stop_timeout = from_seconds(options.stop_timeout);
     service.nofile_soft = original.rlim_cur;
     service.nofile_hard = original.rlim_max;

@@ -10,6 +10,7 @@
 
 #include "keeper/service.hpp"
 #include "keeper/service_tables.hpp"
+#include "sys/own_code.hpp"
 
 namespace circus::keeper {
 
@@ -67,6 +68,10 @@ void Service::keep_deadlines() {
         if (arbiter_pid_ != 0) kill(arbiter_pid_, SIGKILL);
     }
     if (has_passed(heart_look_at_)) look_for_a_beat();
+    if (has_passed(let_go_at_)) {
+        let_go_at_ = {};
+        sys::let_go_of_own_code();
+    }
     if (phase_ == Phase::Serving && has_passed(give_up_at_)) {
         complain("circusd: the arbiter has not stopped the stack in time; the keeper does it");
         if (arbiter_pid_ != 0) kill(arbiter_pid_, SIGKILL);

@@ -165,6 +165,7 @@ class Service {
     TimePoint arbiter_kill_at_{};  // its socket is closed, but it has not ended
     TimePoint give_up_at_{};    // Serving: the arbiter should have said Exit by then. Stopping: Ending then
     TimePoint next_kill_at_{};  // Stopping: the earliest kill_at
+    TimePoint let_go_at_{};     // of the pages that only the start has needed
     Duration sweep_delay_{};
     ChildTable::Untold untold_;
     ChildTable::Unswept unswept_;

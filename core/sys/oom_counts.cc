@@ -12,22 +12,26 @@ namespace circus::sys {
 
 namespace {
 
+UniqueFd open_to_read(const std::string& path) {
+    return UniqueFd(path.empty() ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 // The beginning of it: what is looked for is near.
-std::string beginning_of(const std::string& path) {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+std::string beginning_of(const UniqueFd& fd) {
     std::string text;
-    std::array<char, 4096> buffer;
+    std::array<char, 8192> buffer;
     constexpr std::size_t kMost = 64 * 1024;
     while (fd && text.size() < kMost) {
-        const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+        const ssize_t n = ::pread(fd.get(), buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
         if (n <= 0) break;
         text.append(buffer.data(), static_cast<std::size_t>(n));
+        if (oom_kills_in(text) && text.back() == '\n') break;
     }
     return text;
 }
 
-std::optional<std::uint64_t> kills_told_by(const std::string& path) {
-    return path.empty() ? std::nullopt : oom_kills_in(beginning_of(path));
+std::optional<std::uint64_t> kills_told_by(const UniqueFd& file) {
+    return oom_kills_in(beginning_of(file));
 }
 
 // Of each line of /proc/self/cgroup, "ID:CONTROLLERS:PATH", the file that tells (cgroups(7)): memory.events
@@ -36,7 +40,7 @@ std::optional<std::uint64_t> kills_told_by(const std::string& path) {
 std::vector<std::string> files_of_own_group() {
     const std::string root = "/sys/fs/cgroup";
     std::vector<std::string> files;
-    for (const std::string& line : split(beginning_of("/proc/self/cgroup"), '\n')) {
+    for (const std::string& line : split(beginning_of(open_to_read("/proc/self/cgroup")), '\n')) {
         const auto first = line.find(':'), second = line.find(':', first + 1);
         if (first == std::string::npos || second == std::string::npos) continue;
         const auto controllers = split(line.substr(first + 1, second - first - 1), ',');
@@ -67,13 +71,17 @@ std::optional<std::uint64_t> oom_kills_in(std::string_view text) {
     return std::nullopt;
 }
 
-OomCounts::OomCounts() : machine_("/proc/vmstat") {
-    for (const std::string& file : files_of_own_group())
-        if (kills_told_by(file)) {
-            here_ = file;
-            return;
-        }
+OomCounts::OomCounts() : machine_(open_to_read("/proc/vmstat")) {
+    for (const std::string& path : files_of_own_group()) {
+        UniqueFd file = open_to_read(path);
+        if (!kills_told_by(file)) continue;
+        here_ = std::move(file);
+        return;
+    }
 }
+
+OomCounts::OomCounts(const std::string& here, const std::string& machine)
+    : here_(open_to_read(here)), machine_(open_to_read(machine)) {}
 
 OomCounts::Kills OomCounts::read() const {
     return {kills_told_by(here_), kills_told_by(machine_)};

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/unique_fd.hpp"
+
 namespace circus::sys {
 
 class OomCounts {
@@ -15,15 +17,16 @@ class OomCounts {
         std::optional<std::uint64_t> here;     // of this process's control group, which its children share
         std::optional<std::uint64_t> machine;  // and of the whole machine
     };
-    // Finds out which files tell. A test gives files of its own.
+    // Finds out which files tell, and keeps them open: a look is one read of each. A test gives files of its
+    // own.
     OomCounts();
-    OomCounts(std::string here, std::string machine) : here_(std::move(here)), machine_(std::move(machine)) {}
+    OomCounts(const std::string& here, const std::string& machine);
 
     // What is not told is left out.
     Kills read() const;
 
   private:
-    std::string here_, machine_;  // empty: there is none
+    UniqueFd here_, machine_;  // none: nothing tells
 };
 
 // The number behind "oom_kill" in a file of lines "NAME NUMBER".

@@ -4,9 +4,14 @@
 // needs a third.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 namespace circus::sys {
+
+// How long after its last step a start is given the pages it has touched: its first workers come now, and
+// what is unmapped while they do comes back a fault at a time.
+constexpr auto kStartLasts = std::chrono::seconds(2);
 
 // Unmaps them all, and says how many bytes that was. Nothing is lost: what is needed again is in the page
 // cache and comes back by a minor fault, what is not may be reclaimed without looking for who maps it. A page
