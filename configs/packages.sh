@@ -13,8 +13,8 @@ set -eu
 list() {
     case $1 in
         build)
-            echo cmake g++ ninja-build pkg-config zlib1g-dev libuv1-dev libbsd-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev \
-                libtomlplusplus-dev libspdlog-dev libcli11-dev libreadline-dev libncurses-dev \
+            echo cmake g++ ninja-build pkg-config zlib1g-dev libuv1-dev libbsd-dev libzmq3-dev cppzmq-dev \
+                nlohmann-json3-dev libtomlplusplus-dev libspdlog-dev libcli11-dev libreadline-dev libncurses-dev \
                 libcurl4-openssl-dev libhiredis-dev libssl-dev prometheus-cpp-dev
             # Any Boost from 1.74 on does, and Debian's would take the place of one that is there.
             [ -e /usr/include/boost/version.hpp ] || echo libboost-dev ;;

@@ -27,6 +27,7 @@
 
 #include "base/clock.hpp"
 #include "base/unique_fd.hpp"
+#include "keeper/child.hpp"
 #include "keeper/plan.hpp"
 #include "keeper/service.hpp"
 
@@ -122,6 +123,7 @@ class Keeper {
         rlim_t nofile = 0;          // the keeper's RLIMIT_NOFILE
         uid_t user = 0;             // whom the keeper runs as
         int ready = -1;             // a descriptor for word of the start
+        bool reserves = true;       // numbers through which children get their descriptors
         bool followed = false;      // the arbiter is a process, and when it dies another one is started
         int failing_starts = 0;     // of which so many fail
     };
@@ -412,6 +414,7 @@ class Keeper {
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         const rlimit limit{options.nofile, options.nofile};
         if (options.nofile != 0) setrlimit(RLIMIT_NOFILE, &limit);
+        if (options.reserves) reserve_low_descriptors();
         if (options.user != 0 && (setresgid(options.user, options.user, options.user) != 0 ||
                                   setresuid(options.user, options.user, options.user) != 0))
             _exit(95);

@@ -253,6 +253,7 @@ int main(int argc, char** argv, char** envp) {
     if (mode == "arbiter") return arbiter(argc - 2, argv + 2, argv[0]);
     if (mode == "daemon") {
         KeeperOptions options;
+        options.first_arbiter = [&] { return arbiter(argc - 2, argv + 2, argv[0]); };
         options.arbiter_argv = {argv[0], "arbiter"};
         options.arbiter_argv.insert(options.arbiter_argv.end(), argv + 2, argv + argc);
         options.stop_timeout = 0.3;

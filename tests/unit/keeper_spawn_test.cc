@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -62,8 +65,26 @@ TEST(Spawn, StartsASessionWithCleanSignals) {
     EXPECT_EQ(seen["SigIgn"], "0000000000000000");
 }
 
-TEST(Spawn, LeavesOnlyTheDescriptorsOfThePlan) {
-    Keeper keeper;
+// What is open in that process, by number.
+std::map<int, std::string> open_in(pid_t pid) {
+    std::map<int, std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd"))
+        out[std::stoi(entry.path().filename())] = std::filesystem::read_symlink(entry.path());
+    return out;
+}
+
+class SpawnDescriptors : public testing::TestWithParam<bool> {
+  protected:
+    static Keeper::Options options() {
+        Keeper::Options options;
+        options.reserves = GetParam();
+        return options;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(SetAsideOrNot, SpawnDescriptors, testing::Bool());
+
+TEST_P(SpawnDescriptors, AreThoseOfThePlanAlone) {
+    Keeper keeper(options());
     const UniqueFd held(open("/etc/hosts", O_RDONLY | O_CLOEXEC));
     keeper.hold(5, held.get());
     const UniqueFd passed(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
@@ -96,8 +117,8 @@ TEST(Spawn, KnowsADescriptorNoMoreOnceItWasDropped) {
 }
 
 // The keeper receives them on low numbers: sources and targets are the same few, crosswise.
-TEST(Spawn, PlacesDescriptorsThatAreInEachOthersWay) {
-    Keeper keeper;
+TEST_P(SpawnDescriptors, MayBeInEachOthersWay) {
+    Keeper keeper(options());
     const char* const paths[] = {"/etc/hosts", "/etc/passwd", "/etc/group", "/etc/fstab"};
     for (int shift = 1; shift < 12; ++shift) {
         std::vector<UniqueFd> files;
@@ -112,6 +133,49 @@ TEST(Spawn, PlacesDescriptorsThatAreInEachOthersWay) {
         for (int i = 0; i < 4; ++i)
             EXPECT_EQ(seen["fd." + std::to_string(3 + (i * 5 + shift) % 12)], paths[i]) << shift;
     }
+}
+
+// More than there are numbers set aside, and some where these are themselves.
+TEST_P(SpawnDescriptors, MayBeManyAndHigh) {
+    Keeper keeper(options());
+    const UniqueFd hosts(open("/etc/hosts", O_RDONLY | O_CLOEXEC));
+    const UniqueFd passwd(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+    SpawnRequest request = report();
+    request.passed = {hosts.get(), passwd.get()};
+    for (int i = 0; i < 40; ++i)
+        request.fds.push_back({FdMove::From::Passed, static_cast<std::uint64_t>(i % 2), 3 + i * 2});
+    auto seen = report_of(keeper, request);
+    for (int i = 0; i < 40; ++i)
+        EXPECT_EQ(seen["fd." + std::to_string(3 + i * 2)], i % 2 == 0 ? "/etc/hosts" : "/etc/passwd") << i;
+    EXPECT_EQ(std::count_if(seen.begin(), seen.end(),
+                            [](const auto& each) { return each.first.rfind("fd.", 0) == 0; }),
+              43);
+}
+
+TEST_P(SpawnDescriptors, DoNotStayWithTheKeeper) {
+    Keeper keeper(options());
+    const auto before = open_in(keeper.pid());
+    const UniqueFd file(open("/etc/hosts", O_RDONLY | O_CLOEXEC));
+    SpawnRequest request = report();
+    request.passed = {file.get()};
+    request.fds = {{FdMove::From::Passed, 0, 9}, {FdMove::From::Own, 2, 8}};
+    report_of(keeper, request);
+    request.candidates = {"/nowhere"};
+    keeper.spawn(2, request);
+    EXPECT_EQ(keeper.spawn_failed(2).stage, SpawnStage::Exec);
+    EXPECT_EQ(open_in(keeper.pid()), before);
+}
+
+// With so few descriptors there are none to set aside.
+TEST(Spawn, WorksWithFewDescriptors) {
+    Keeper::Options options;
+    options.nofile = 40;
+    Keeper keeper(options);
+    const UniqueFd file(open("/etc/hosts", O_RDONLY | O_CLOEXEC));
+    SpawnRequest request = report();
+    request.passed = {file.get()};
+    request.fds = {{FdMove::From::Passed, 0, 9}};
+    EXPECT_EQ(report_of(keeper, request)["fd.9"], "/etc/hosts");
 }
 
 TEST(Spawn, SwapsTheDaemonsOwnOutputs) {
