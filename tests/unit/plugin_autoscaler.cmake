@@ -17,3 +17,10 @@ add_test(NAME contract_autoscaler
 set_tests_properties(contract_autoscaler PROPERTIES
     LABELS contract COST 100 TIMEOUT 300
     ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+
+# The table of the autoscaler's README is what the simulator prints, and says of the policy what it claims.
+if(TARGET autoscale_sim)
+    add_test(NAME autoscale_sim COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/bench/autoscale_table.py
+        $<TARGET_FILE:autoscale_sim> ${CMAKE_SOURCE_DIR}/plugins/autoscaler/README.md)
+    set_tests_properties(autoscale_sim PROPERTIES TIMEOUT 60 ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
+endif()
