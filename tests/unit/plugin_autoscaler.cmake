@@ -12,7 +12,7 @@ circus_test(redis_scaler LINK CircusSdk::CircusSdk Threads::Threads)
 target_sources(redis_scaler_test PRIVATE $<TARGET_OBJECTS:redis_scaler_objects>)
 
 # Against circusd and real processes under load; the example against a real Redis, skipped where there is none.
-foreach(suite autoscaler redis_scaler)
+foreach(suite autoscaler autoscaler_policy redis_scaler)
     add_test(NAME contract_${suite}
         COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
     set_tests_properties(contract_${suite} PROPERTIES
