@@ -2,8 +2,8 @@
 
 CircusCase is what its users stand on: our daemon with a stack, Circus's circusctl and ours against it, helpers in
 Circus's Python, and PythonDaemon, Circus's circusd with the same stack. Without CIRCUS_SRC, and where what Circus needs
-(python3-psutil, python3-tornado) is not there, the tests say that they are skipped, and the program ends with SKIPPED,
-which ctest knows.
+(python3-psutil, python3-tornado) is not there, the tests say that they are skipped, and so does the exit code
+(harness.main_or_skipped).
 """
 import contextlib
 import importlib
@@ -22,7 +22,6 @@ from harness import CIRCUSCTL, PATIENCE, ContractCase, wait_until
 from wire import Client
 
 SOURCE = os.environ.get("CIRCUS_SRC", "")
-SKIPPED = 77
 if SOURCE:
     sys.path.insert(0, SOURCE)
 
@@ -35,14 +34,6 @@ def circus(module):
         return importlib.import_module(module)
     except ImportError as problem:
         raise unittest.SkipTest(f"{module} of CIRCUS_SRC={SOURCE} cannot be imported: {problem}") from problem
-
-
-def main():
-    """As the harness's, but for the exit code when every test was skipped."""
-    result = unittest.main(module="__main__", verbosity=2, buffer=False, exit=False).result
-    if not result.wasSuccessful():
-        sys.exit(1)
-    sys.exit(SKIPPED if len(result.skipped) >= result.testsRun else 0)
 
 
 STACK = """

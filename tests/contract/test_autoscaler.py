@@ -159,19 +159,19 @@ class Jobs:
 class AutoscalerCase(ShippedCase):
     limit = 270
 
-    def scaled(self, watchers, options=""):
-        daemon = self.run_with(watchers, "autoscaler", options)
+    def scaled(self, watchers, options="", files=None):
+        daemon = self.run_with(watchers, "autoscaler", options, files=files)
         wait_until(lambda: daemon.client.ask("autoscale", action="explain", name="web").get("status") == "ok",
                    what=lambda: daemon.log_tail())
         return daemon
 
-    def wait_count(self, daemon, count):
+    def wait_count(self, daemon, count, name="web"):
         """That the watcher wants so many, and that as many live."""
         def reached():
-            wanted = daemon.client.ok("get", name="web", keys=["numprocesses"])["options"]["numprocesses"]
-            return wanted == count == len(daemon.pids("web"))
-        wait_until(reached, PATIENT, lambda: f"{count} workers: {daemon.pids('web')}\n" + daemon.client.ok(
-            "autoscale", action="explain", name="web")["explanation"] + "\n" + daemon.log_tail())
+            wanted = daemon.client.ok("get", name=name, keys=["numprocesses"])["options"]["numprocesses"]
+            return wanted == count == len(daemon.pids(name))
+        wait_until(reached, PATIENT, lambda: f"{count} workers of {name}: {daemon.pids(name)}\n" + daemon.client.ok(
+            "autoscale", action="explain", name=name)["explanation"] + "\n" + daemon.log_tail())
 
     def grows_and_shrinks(self, daemon, address, family=socket.AF_INET, users_of_the_shrink=2):
         """Two rounds. On a shared listener a worker is never idle while a queue stands, so nobody would go."""
@@ -190,8 +190,9 @@ class AutoscalerCase(ShippedCase):
         self.assertEqual(load.failures, [])
         self.assertGreater(load.count, 20)
 
-    def socket_of(self, daemon):
-        row = daemon.client.ok("listsockets")["sockets"][0]
+    def socket_of(self, daemon, name=None):
+        """Where the socket of that name, or the only one, is asked: (address, family)."""
+        row = next(row for row in daemon.client.ok("listsockets")["sockets"] if name in (None, row["name"]))
         if "path" in row:
             return row["path"], socket.AF_UNIX
         daemon.ports.append(row["port"])
@@ -207,10 +208,12 @@ cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
 """ + SCALED + more)
         return daemon, *self.socket_of(daemon)
 
-    def run_with(self, config, name, options="", circus=""):
+    def run_with(self, config, name, options="", circus="", files=None):
+        """As the base's, with the programs above in its folder; `files`: more of them, name -> text."""
         daemon = self.new_daemon(config + f'\n[plugin.{name}]\nuse = "{name}"\nisolate = '
                                  f'{"true" if self.isolate else "false"}\n{options}\n', circus)
-        for file, text in (("server.py", SERVER), ("application.py", APPLICATION), ("consumer.py", CONSUMER)):
+        programs = {"server.py": SERVER, "application.py": APPLICATION, "consumer.py": CONSUMER, **(files or {})}
+        for file, text in programs.items():
             pathlib.Path(daemon.directory, file).write_text(text)
         daemon.start()
         wait_until(lambda: daemon.client.ok("plugins")["plugins"][name]["state"] == "active",

@@ -18,8 +18,8 @@ import termios
 import time
 import unittest
 
-from circus_source import SOURCE, CircusCase, circus, main, python
-from harness import BUILD, PATIENCE, free_port, quoted, wait_quietly, wait_until
+from circus_source import SOURCE, CircusCase, circus, python
+from harness import BUILD, PATIENCE, free_port, main_or_skipped, quoted, wait_quietly, wait_until
 
 
 class CircusClientTest(CircusCase):
@@ -453,4 +453,4 @@ def top_of(case, endpoint, wanted):
 
 
 if __name__ == "__main__":
-    main()
+    main_or_skipped()

@@ -2,11 +2,14 @@
 #include "stats/socket_figures.hpp"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -20,16 +23,28 @@ namespace circus::stats {
 namespace {
 
 struct Clients {
+    static sockaddr_in address_of(const sys::Listener& listener) {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(static_cast<std::uint16_t>(listener.port));
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return to;
+    }
     void connect_to(const sys::Listener& listener, int count) {
+        const sockaddr_in to = address_of(listener);
         for (int i = 0; i < count; ++i) {
             UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-            sockaddr_in to{};
-            to.sin_family = AF_INET;
-            to.sin_port = htons(static_cast<std::uint16_t>(listener.port));
-            to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-            ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+            ASSERT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
             fds.push_back(std::move(fd));
         }
+    }
+    // One that is not waited for.
+    void begin_to_connect(const sys::Listener& listener) {
+        UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        const sockaddr_in to = address_of(listener);
+        ASSERT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), -1);
+        ASSERT_EQ(errno, EINPROGRESS);
+        fds.push_back(std::move(fd));
     }
     void connect_to(const std::string& path, int count) {
         for (int i = 0; i < count; ++i) {
@@ -111,6 +126,26 @@ TEST(SocketFigures, ListenersOfOnePortAreSummed) {
     EXPECT_EQ(figures.queue, 12U);
     EXPECT_EQ(figures.limit, 32U);
     expect_accepted(figures, 12U);
+}
+
+TEST(SocketFigures, ConnectionsThatFindTheQueueFullAreDrops) {
+    const sys::Listener full = listener(1), other = listener(1);
+    Clients clients;
+    clients.connect_to(full, 2);  // one more than the backlog is what the kernel takes
+    const auto before = look_at_socket({full.fd.get()}, {});
+    if (!before.drops) GTEST_SKIP() << before.absent.at("drops");
+    ASSERT_EQ(before.queue, 2U);
+    EXPECT_EQ(before.drops, 0U);
+
+    // Nobody accepts: their first packets are dropped as they come, and again when they are repeated.
+    for (int i = 0; i < 3; ++i) clients.begin_to_connect(full);
+    const auto figures = [&] { return look_at_socket({full.fd.get()}, {}); };
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (figures().drops < 3U && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    EXPECT_GE(figures().drops, 3U);
+    EXPECT_EQ(figures().queue, 2U);
+    EXPECT_EQ(figures().in_flight, 0U);
+    EXPECT_EQ(look_at_socket({other.fd.get()}, {}).drops, 0U);
 }
 
 TEST(SocketFigures, AnotherListenersConnectionsAreNotItsOwn) {

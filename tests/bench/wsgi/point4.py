@@ -13,7 +13,7 @@ import time
 import zmq
 
 from measure import run_load, settle_time
-from stacks import APP, BLOCKING, HERE, PATIENCE, PYTHON, REUSEPORT, Running, Trouble
+from stacks import APP, BLOCKING, HERE, PATIENCE, PYTHON, REUSEPORT, STEERINGS, Running, Trouble
 
 
 class Fork:
@@ -84,7 +84,7 @@ def own_cpu(build, row, workers, users, seconds):
             now = time.monotonic() - start
             if not spent and now >= before or len(spent) == 1 and now >= spent[0][0] + seconds:
                 spent.append((now, running.daemon_cpu()))
-        run_load(running, [(users, before + seconds + 4)], look)
+        load = run_load(running, [(users, before + seconds + 4)], look)
         told = 0
         while subscriber.poll(0):
             subscriber.recv_multipart()
@@ -94,7 +94,8 @@ def own_cpu(build, row, workers, users, seconds):
     if len(spent) < 2 or told == 0:
         raise Trouble(f"{row.name}: no figures of circusd's own CPU ({len(spent)} looks, {told} statistics)")
     (begin, cpu), (end, more) = spent
-    return {"cpu": (more - cpu) * seconds / (end - begin), "seconds": seconds, "users": users, "told": told}
+    return {"cpu": (more - cpu) * seconds / (end - begin), "seconds": seconds, "users": users, "told": told,
+            **load.failed()}
 
 
 def listeners(rows):
@@ -104,6 +105,9 @@ def listeners(rows):
         found += [(row, False), (row, True)]
         lines = (*row.socket, *REUSEPORT) if row.socket == BLOCKING else REUSEPORT
         found.append((dataclasses.replace(row, name=name + " so_reuseport", socket=lines), False))
+        found += [(dataclasses.replace(row, name=f"{name} {steering}",
+                                       socket=(*lines, f'steering = "{steering}"')), False)
+                  for steering in STEERINGS]
     return found
 
 
@@ -119,9 +123,7 @@ def deaths(build, row, workers, unix, users, count):
     with Running(build, row, workers, unix=unix) as running:
         load = run_load(running, [(users, count + settle_time(users) + 2)], kill)
         running.wait(lambda: len(running.pids()) == workers, "as many workers as before")
-    errors = load.errors()
-    return {"listener": row.name + (" unix" if unix else ""), "deaths": len(killed), "failed": sum(errors.values()),
-            "kinds": dict(errors), "requests": len(load.requests)}
+    return {"listener": row.name + (" unix" if unix else ""), "deaths": len(killed), **load.failed()}
 
 
 BAND = 0.1  # settled: this near to what it is in the end
@@ -149,5 +151,5 @@ def step(build, row, workers, few, many, before, after):
     counted = [(round(when - before, 2), number) for when, number in load.workers]
     most = max(number for _, number in counted)
     full = next((when for when, number in counted if number >= most), after)
-    return {"few": few, "many": many, "settled": settled, "final": final, "errors": sum(load.errors().values()),
-            "means": means, "workers": counted, "most": most, "full": max(full, 0)}
+    return {"few": few, "many": many, "settled": settled, "final": final, "means": means, "workers": counted,
+            "most": most, "full": max(full, 0), **load.failed()}

@@ -1,4 +1,5 @@
 """The report: the same blocks as Markdown with the graphs beside it, and as one HTML page."""
+import collections
 import html
 import pathlib
 
@@ -86,6 +87,10 @@ def seconds(value):
     return f"{value:.2f} s" if value is not None else "–"
 
 
+def told(kinds):
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "–"
+
+
 class Results:
     """Everything that was measured, by the name of the stack; see run for what each part is."""
 
@@ -107,13 +112,33 @@ class Results:
 
     # ---- what the figures come to ----
 
+    def errors(self):
+        """[(stack, part of the run, requests, failed, {how: how many})] of every load, but of that with deaths in it, which
+        has a limit of its own."""
+        few = {}
+        for pair in self.few.values():
+            for name, figures in pair.items():
+                few.setdefault(name, []).append(figures)
+        loads = [("matrix", {name: list(figures.values()) for name, figures in self.matrix.items()}), ("few", few),
+                 ("cpu", {name: [each] for name, each in self.cpu.items()}),
+                 ("step", {name: [each] for name, each in self.steps.items()})]
+        found = []
+        for part, stacks in loads:
+            for name, several in stacks.items():
+                kinds = sum((collections.Counter(each["kinds"]) for each in several), collections.Counter())
+                found.append((name, part, sum(each["requests"] for each in several),
+                              sum(each["errors"] for each in several), dict(kinds)))
+        return found
+
     def verdicts(self):
         """[(what, measured, target, whether it is met; None: nothing is wanted of it)]"""
         found = []
-        wrong = {name: sum(each["errors"] for each in figures.values()) for name, figures in self.matrix.items()}
+        wrong = self.errors()
         if wrong:
-            found.append(("failed requests of all stacks, all user counts", str(sum(wrong.values())), "0",
-                          not any(wrong.values())))
+            parts = ", ".join(dict.fromkeys(part for _, part, *_ in wrong))
+            failed = sum(each for *_, each, _ in wrong)
+            found.append((f"failed requests of all stacks, all user counts ({parts})",
+                          f"{failed} of {sum(each for _, _, each, *_ in wrong)}", "0", failed == 0))
         for nginx in (False, True):
             found += self._rates(nginx)
         if self.matrix:
@@ -127,9 +152,9 @@ class Results:
                           f"{each['cpu']:.3f} s", "< 0.05 s", each["cpu"] < 0.05))
         found += self._autoscaled()
         for each in self.deaths:
-            share = each["failed"] / max(each["deaths"], 1)
+            share = each["errors"] / max(each["deaths"], 1)
             found.append((f"failed requests a worker's death, {each['listener']}",
-                          f"{share:.2f} ({each['failed']} of {each['deaths']})", "<= 0.1", share <= 0.1))
+                          f"{share:.2f} ({each['errors']} in {each['deaths']})", "<= 0.1", share <= 0.1))
         for name, each in self.steps.items():
             found.append((f"{each['few']} to {each['many']} users, {name}: settled after", f"{each['settled']:.0f} s",
                           "<= 10 s", each["settled"] <= 10))
@@ -195,10 +220,19 @@ class Results:
                 report.head(title)
                 self._matrix(report, nginx)
         self._singles(report)
+        self._errors(report)
         if self.skipped:
             report.head("What was not measured")
             report.table(["stack", "why"], [[name, why] for name, why in self.skipped.items()])
         return report
+
+    def _errors(self, report):
+        wrong = self.errors()
+        if wrong:
+            report.head("Failed requests")
+            report.table(["stack", "part", "requests", "failed", "how"],
+                         [[name, part, str(requests), str(failed), told(kinds)]
+                          for name, part, requests, failed, kinds in wrong])
 
     def _matrix(self, report, nginx):
         names = self.of(nginx)
@@ -241,18 +275,23 @@ class Results:
                 for name, figures in pair.items():
                     rows.append([f"{users} users, {'fixed' if name == 'wsgiref' else name}", f"{figures['rps']:.0f}",
                                  seconds(figures.get("p95")), f"{figures.get('workers', 0):.1f}",
-                                 f"{figures.get('workers', 0) * figures['seconds']:.0f}"])
-            report.table(["", "requests/s", "p95", "workers in the mean", "worker-seconds"], rows)
+                                 f"{figures.get('workers', 0) * figures['seconds']:.0f}", str(figures["errors"])])
+            report.table(["", "requests/s", "p95", "workers in the mean", "worker-seconds", "errors"], rows)
         if self.ready:
             report.head("Launch to the last worker's having the application")
             report.table(["stack", "median"], [["a plain parent that forks and executes the same" if name == "fork" else
                                                 self.rows[name].title, seconds(value)]
                                                for name, value in self.ready.items()])
+        if self.cpu:
+            report.head("circusd's own CPU, with a subscriber to its statistics")
+            report.table(["stack", "users", "seconds", "of CPU", "requests", "errors"],
+                         [[self.rows[name].title, str(each["users"]), str(each["seconds"]), f"{each['cpu']:.3f} s",
+                           str(each["requests"]), str(each["errors"])] for name, each in self.cpu.items()])
         if self.deaths:
             report.head("One SIGTERM a second to a worker, under load")
             report.table(["listener", "deaths", "requests", "failed", "how"],
-                         [[each["listener"], str(each["deaths"]), str(each["requests"]), str(each["failed"]),
-                           ", ".join(f"{count} {kind}" for kind, count in each["kinds"].items()) or "–"]
+                         [[each["listener"], str(each["deaths"]), str(each["requests"]), str(each["errors"]),
+                           told(each["kinds"])]
                           for each in self.deaths])
         if self.steps:
             one = next(iter(self.steps.values()))

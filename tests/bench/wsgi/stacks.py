@@ -63,6 +63,8 @@ class Stack:
 
 BLOCKING = ("blocking = true",)
 REUSEPORT = ("so_reuseport = true",)
+UNSTEERED = "connections go by the kernel's hash, not by"  # circusd's log, where it may not steer
+STEERINGS = ("round_robin", "least_loaded")
 CHAUSSETTE = ("chaussette",)
 GUNICORN = ("/usr/bin/gunicorn",)
 SCALED = """
@@ -93,8 +95,7 @@ OURS = [
           arguments="--spawn 1 --graceful-timeout 30", needs=(*CHAUSSETTE, "gevent")),
 ] + [Stack(f"gevent-{name}", f"circusd + gevent, a listener each, {name.replace('_', ' ')}", "circusd", "gevent",
            (*REUSEPORT, *lines), arguments=GRACEFUL, one_request=False, needs=(*CHAUSSETTE, "gevent"))
-     for name, lines in (("hash", ()), ("round_robin", ('steering = "round_robin"',)),
-                         ("least_loaded", ('steering = "least_loaded"',)))]
+     for name, lines in (("hash", ()), *((name, (f'steering = "{name}"',)) for name in STEERINGS))]
 ROWS = CLASSIC + [row.behind_nginx() for row in CLASSIC] + OURS
 
 CONFIG = """\
@@ -154,6 +155,8 @@ class Running:
             self.wait(lambda: self.read_ready() >= imports, f"{expected} workers")
             self.wait(lambda: len(self.pids()) >= expected, f"{expected} processes")
             self.ready_ns = (time.monotonic_ns() if imports < expected else max(self.ready)) - self.launched
+            if self.row.steered() and UNSTEERED in self.logs():
+                raise Trouble(f"{self.row.name}: not steered on this machine, circusd's log says why")
             if self.row.nginx:
                 self._front(inner)
         except BaseException:
