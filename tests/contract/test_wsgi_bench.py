@@ -82,7 +82,7 @@ class Verdict(unittest.TestCase):
     def results(self):
         results = Results(rows_by_name(8), 8)
         measured = {**self.LOAD, "rps": 50.0, "workers": 4.0, "seconds": 6, "p95": 0.2, "avg": 0.1, "max": 0.3,
-                    "request_cpu": 0.01, "load_cpu": 0.02}
+                    "request_cpu": 0.01, "load_cpu": 0.02, "pace": 100.0}
         results.matrix = {name: {users: dict(measured) for users in (50, 400)} for name in ("wsgiref", "autoscaled")}
         results.few = {10: {name: dict(measured) for name in ("wsgiref", "autoscaled")}}
         results.cpu = {"wsgiref": {**self.LOAD, "cpu": 0.01, "seconds": 12, "users": 400, "told": 9}}
@@ -112,6 +112,18 @@ class Verdict(unittest.TestCase):
                 requests = {"matrix": 2000}.get(part, 1000)
                 self.assertIn(f"| {name} | {part} | {requests} | 2 | 2 reset |",
                               pathlib.Path(folder, "report.md").read_text().splitlines())
+
+    def test_StacksAreComparedByWhatTheMachineGaveThem(self):
+        results = self.results()
+        verdict = "autoscaled over fixed at 400 users, requests/s and p95 by the machine's pace"
+
+        def met():
+            return next(met for what, _, _, met in results.verdicts() if what == verdict)
+        figures = results.matrix["autoscaled"][400]
+        figures.update(rps=25.0, p95=0.4, max=0.6)
+        self.assertFalse(met())
+        figures["pace"] = 50.0
+        self.assertTrue(met())
 
     def test_FailedRequestsOfDeathsHaveALimitOfTheirOwn(self):
         results = self.results()

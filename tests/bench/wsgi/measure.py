@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from stacks import Trouble
+from stacks import HERE, PYTHON, Trouble
 
 # A request costs about 10 ms of CPU, so two processors are through with so many in a second, and some more: how long a
 # user waits at most, and so how long it takes until all of them wait as long as they ever will.
@@ -109,12 +109,24 @@ def run_load(running, steps, each_second=None):
     return Load(requests, told, workers)
 
 
+def pace(seconds):
+    """How many times a second all processors together do the application's work just now, without its wait. What a shared
+    machine gives changes by a third within a run of the bench: two stacks are compared by what each made of it."""
+    programs = [subprocess.Popen([PYTHON, str(HERE / "pace.py"), str(seconds)], stdout=subprocess.PIPE, text=True)
+                for _ in range(os.cpu_count())]
+    return sum(float(each.communicate()[0] or 0) for each in programs)
+
+
 def measure(running, users, seconds, before=0):
-    """The figures of so many users, once they are in their swing; `before`: so many seconds more until then."""
+    """The figures of so many users, once they are in their swing; `before`: so many seconds more until then. `pace` is the
+    machine's, around the measurement."""
     begin = settle_time(users) + before
+    looks = min(1, seconds / 4)
+    first = pace(looks)
     spent = running.cpu()
     # They go on for a while, so that those which are counted have company to their end.
     load = run_load(running, [(users, round(begin + seconds + users / USUAL_RATE, 2))])
     figures = load.figures(begin, begin + seconds)
+    spent = running.cpu() - spent
     return figures | {"users": users, "seconds": seconds, "load_cpu": load.cpu / load.seconds,
-                      "request_cpu": (running.cpu() - spent) / max(len(load.requests), 1)}
+                      "request_cpu": spent / max(len(load.requests), 1), "pace": (first + pace(looks)) / 2}
