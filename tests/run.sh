@@ -234,6 +234,7 @@ if [ "$install" = yes ]; then
     section "packages"
     configs/packages.sh build stack test || exit 1
     configs/packages.sh web || echo "run.sh: without npm the console gets its plain page"
+    configs/packages.sh browser || echo "run.sh: without Chromium the console's page is not tested"
 fi
 for part in $all_parts; do
     [[ " $parts " != *" $part "* ]] || "part_$part"
