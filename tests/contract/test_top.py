@@ -30,7 +30,8 @@ numprocesses = 2
 [watcher.talks]
 cmd = "n=0; while :; do n=$((n + 1)); echo tick $n; sleep 0.05; done"
 shell = true
-stdout_stream.class = "QueueStream"
+stdout_stream.class = "FileStream"
+stdout_stream.filename = "@DIR@/talks.log"
 
 [watcher.off]
 cmd = "@PROBE@"

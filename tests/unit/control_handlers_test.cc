@@ -225,11 +225,13 @@ TEST_F(ControlTest, LogsAsksForTheLinesOfTheWatcherAndShowsWhatIsKept) {
     EXPECT_EQ(query.lines, 20u);
     EXPECT_EQ(query.pid, 7);
     EXPECT_EQ(query.cursor, "r.0");
-    EXPECT_EQ(
-        ask("logs", {{"name", "web"}}),
-        error(5,
-              "no lines of web are kept in memory: its stdout is circusd's own; write stdout_stream.class = "
-              "\"QueueStream\""));
+    EXPECT_EQ(ask("logs", {{"name", "web"}}),
+              error(5,
+                    "no lines of web are kept in memory: its stdout is circusd's own; give it a stream, as "
+                    "stdout_stream.class = \"QueueStream\""));
+    EXPECT_EQ(ask("set", {{"name", "web"}, {"options", {{"stdout_stream", {{"class", "StdoutStream"}}}}}}),
+              ok());
+    EXPECT_EQ(ask("logs", {{"name", "web"}})["lines"].size(), 2u) << "whatever the class";
     EXPECT_EQ(ask("rm", {{"name", "web"}}), ok());
     EXPECT_EQ(streams.forgotten, std::vector<std::string>{"web"});
 }
