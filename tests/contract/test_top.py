@@ -298,6 +298,32 @@ class LiveTest(TmuxCase):
         self.keys("y")
         wait_until(lambda: pid not in daemon.pids("web"))
 
+    def test_TheOrderTheProcessesAndAReload(self):
+        daemon = self.daemon_
+        pids = daemon.pids("web")
+        for pid in pids:
+            self.wait_screen(f" {pid} ")
+        for order in ("cpu", "memory", "age", "processes", "name"):
+            self.keys("s")
+            self.wait_screen(f"s sort: {order} ")
+        self.keys("t")
+        for pid in pids:
+            self.wait_gone(f" {pid} ")
+        self.keys("t")
+        for pid in pids:
+            self.wait_screen(f" {pid} ")
+        self.select("web")
+        self.keys("R")
+        self.wait_screen("reload web, new processes before old ones end?")
+        self.keys("n")
+        self.wait_gone("reload web")
+        self.assertEqual(daemon.pids("web"), pids)
+        self.keys("R")
+        self.wait_screen("reload web, new processes before old ones end?")
+        self.keys("y")
+        self.wait_screen("reload of web")
+        wait_until(lambda: not set(pids) & set(daemon.wait_active("web", 2)))
+
     def test_ALogIsFollowedAndLeft(self):
         self.select("talks")
         self.keys("l")
