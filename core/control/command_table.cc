@@ -292,8 +292,11 @@ const std::vector<Command>& table() {
              "Shows every option of the watcher, sorted by name. Values of env that look like secrets are "
              "********: of names with PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN or CREDENTIAL in "
              "them, or the words PASS, KEY or APIKEY, and URLs with a password.",
-         .answer = "`options`, an object",
-         .properties = {{"name", Type::Text, true}, kSecrets},
+         .answer =
+             "`options`, an object; with settable also `settable`, what `set` can change: by option its "
+             "`type` (boolean, integer, number, string, signal, size or any), `effect`, what a change does "
+             "(live, count, respawn or restart), and `value`",
+         .properties = {{"name", Type::Text, true}, kSecrets, {"settable", Type::Flag}},
          .arguments = {{"name"}},
          .switches = {kUnmasked},
          .render = render_options,
