@@ -49,7 +49,8 @@ struct OptionInfo {
     Effect effect;
     bool settable;  // by `set` (all are by `add` and the file)
     std::string_view doc;
-    std::string default_text;  // as docs/config.md shows it
+    std::string default_text;               // as docs/config.md shows it
+    std::vector<std::string> choices = {};  // the words that a value may be, in any case; empty: others too
 };
 
 const std::vector<OptionInfo>& watcher_options();
