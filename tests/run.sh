@@ -3,7 +3,7 @@
 #
 # Parts, in this order (all of them by default; --quick: release alone):
 #   release   builds ./build and runs its tests, the contract tests excepted
-#   contract  the built programs from outside: tests/contract, label `contract`
+#   contract  the built programs from outside: tests/contract and, in Chromium, tests/browser; label `contract`
 #   asan      the tests of release with AddressSanitizer and UBSan, in ./build-asan
 #   fuzz      the fuzzers of tests/fuzz for some seconds each, with AddressSanitizer and UBSan, in ./build-fuzz
 #   tsan      the tests of what has threads with ThreadSanitizer, in ./build-tsan
