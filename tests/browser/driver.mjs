@@ -9,19 +9,19 @@ import { createInterface } from "node:readline";
 const require = createRequire(process.env.PLAYWRIGHT_FROM + "/");
 const { chromium } = require("playwright-core");
 
-// Beside what Playwright asks for itself, which has it that nothing is slowed down for not being seen: where a machine is
-// busy no watchdog may take a GPU process for dead, so there is nothing of a GPU at all; and the fewer processes have to
-// be scheduled for one frame the better.
+// Beside what Playwright asks for itself, which has it that nothing is slowed down for not being seen. With a GPU, also one
+// that is simulated, a new page has been seen to come never where a machine is busy, and frames to end: there is none. And
+// the fewer processes have to be scheduled for one frame the better.
 const kArguments = [
   "--no-sandbox", "--no-zygote", "--disable-dev-shm-usage",
   "--disable-gpu", "--disable-software-rasterizer", "--disable-gpu-watchdog",
 ];
-const kLaunchTime = 100000; // milliseconds, all of them
+const kLaunchTime = 60000; // milliseconds, all of them
+const kLaunches = 2; // of which the second is one that nobody expects to be needed
 const kOrderTime = 100000; // a page that is stuck would never answer, and Playwright waits for ever for a script
 const kEndTime = 10000;
 const scale = Number(process.env.PAGE_SCALE ?? 1);
-let browser = null; // these come and go together
-let pid = 0;
+let current = null; // {browser, pid}; with it come:
 let page = null;
 let wire = null;
 let errors = [];
@@ -48,39 +48,55 @@ function watchShifts() {
   }).observe({ type: "layout-shift", buffered: true });
 }
 
-async function begin() {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, timeout: kLaunchTime, args: kArguments });
-  const system = await browser.newBrowserCDPSession();
+async function make(made) {
+  made.browser = await chromium.launch({ executablePath: process.env.CHROMIUM, timeout: kLaunchTime, args: kArguments });
+  const system = await made.browser.newBrowserCDPSession();
   const { processInfo } = await system.send("SystemInfo.getProcessInfo");
-  pid = processInfo.find(({ type }) => type === "browser")?.id ?? 0;
-  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
-  page = await context.newPage();
-  page.setDefaultTimeout(90000); // a machine may be so busy that no frame comes for a minute
-  errors = [];
-  const mine = errors; // what comes late from the page before is nobody's
-  page.on("pageerror", (error) => mine.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && mine.push(message.text()));
-  await page.addInitScript(watchShifts);
-  wire = await context.newCDPSession(page);
+  made.pid = processInfo.find(({ type }) => type === "browser")?.id ?? 0;
+  const context = await made.browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
+  made.page = await context.newPage();
+  made.page.setDefaultTimeout(90000); // a machine may be so busy that no frame comes for a minute
+  made.page.on("pageerror", (error) => made.errors.push(String(error)));
+  made.page.on("console", (message) => message.type() === "error" && made.errors.push(message.text()));
+  await made.page.addInitScript(watchShifts);
+  made.wire = await context.newCDPSession(made.page);
   // Of the time that the page's thread had, not of the time that passed while others had the processor.
-  await wire.send("Performance.enable", { timeDomain: "threadTicks" });
+  await made.wire.send("Performance.enable", { timeDomain: "threadTicks" });
 }
 
-async function end() {
-  const old = browser;
-  const known = pid;
-  browser = page = wire = null;
-  pid = 0;
-  if (!old?.isConnected()) return;
+async function begin() {
+  for (let left = kLaunches; ; --left) {
+    const made = { browser: null, pid: 0, errors: [] };
+    try {
+      await within(kLaunchTime, "launch", make(made));
+      current = made;
+      ({ page, wire, errors } = made);
+      return;
+    } catch (error) {
+      await end(made);
+      if (left === 1) throw error;
+      process.stderr.write(`driver.mjs: ${error}; trying again\n`);
+    }
+  }
+}
+
+async function end({ browser, pid }) {
+  if (!browser?.isConnected()) return;
   try {
-    await within(kEndTime, "close", old.close());
+    await within(kEndTime, "close", browser.close());
   } catch {
     try {
-      if (known > 0) process.kill(known, "SIGKILL"); // Playwright notices, and removes what it has kept on disk
+      if (pid > 0) process.kill(pid, "SIGKILL"); // Playwright notices, and removes what it has kept on disk
     } catch {
       // It has ended after all.
     }
   }
+}
+
+async function fresh() {
+  const old = current;
+  current = page = wire = null;
+  if (old) await end(old);
 }
 
 const place = ({ role, name, exact, label, text, css }) =>
@@ -136,21 +152,20 @@ const operations = {
       .then(() => page.emulateMedia({ colorScheme: dark ? "dark" : "light" }))
       .then(() => null),
   shot: ({ file, whole }) => page.screenshot({ path: file, fullPage: whole ?? true }).then(() => null),
-  errors: () => errors.splice(0),
+  errors: async () => errors.splice(0),
+  fresh: () => fresh(),
 };
 await begin();
 
 const say = (answer) => process.stdout.write(JSON.stringify(answer) + "\n");
-say({ id: 0, ok: browser.version() });
+say({ id: 0, ok: current.browser.version() });
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, op, ...rest } = JSON.parse(line);
   try {
-    if (op === "fresh") await end();
-    else if (!browser) await within(kLaunchTime, "launch", begin());
-    const done = op === "fresh" ? null : await within(kOrderTime, op, operations[op](rest));
-    say({ id, ok: done ?? null });
+    if (op !== "fresh" && !current) await begin();
+    say({ id, ok: (await within(kOrderTime, op, operations[op](rest))) ?? null });
   } catch (error) {
     say({ id, error: String(error) });
   }
 }
-await end();
+await fresh();
