@@ -54,7 +54,8 @@ port = 0
 cmd = "/usr/bin/python3"
 args = ["-u", "-c", "{TALKER}"]
 numprocesses = 2
-stdout_stream.class = "QueueStream"
+stdout_stream.class = "FileStream"
+stdout_stream.filename = "@DIR@/web.log"
 
 [watcher.idle]
 cmd = "/bin/sleep 1000"
