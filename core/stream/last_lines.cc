@@ -11,13 +11,13 @@ namespace circus::stream {
 namespace {
 
 // Memory is given back by the piece: a small part of what there is.
-constexpr std::size_t kPiece = 4096;
+constexpr std::size_t kMostOfPiece = 4096;
 
 // Where the first piece of a text ends: behind a line.
 std::size_t end_of_piece(std::string_view text) {
-    if (text.size() <= kPiece) return text.size();
-    std::size_t newline = text.rfind('\n', kPiece - 1);
-    if (newline == text.npos) newline = text.find('\n', kPiece);
+    if (text.size() <= kMostOfPiece) return text.size();
+    std::size_t newline = text.rfind('\n', kMostOfPiece - 1);
+    if (newline == text.npos) newline = text.find('\n', kMostOfPiece);
     return newline == text.npos ? text.size() : newline + 1;
 }
 
