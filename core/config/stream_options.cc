@@ -188,8 +188,7 @@ const std::vector<StreamClass>& stream_classes() {
          {"class", "color", "time_format", "on_slow"}},
         {"QueueStream",
          "keeps the last lines in memory and nowhere else, for `circusctl logs`, which of the other classes "
-         "has "
-         "the last 32 KiB of each process",
+         "has the last 32 KiB of each process",
          {"class", "lines"}},
     };
     return classes;

@@ -55,8 +55,7 @@ class Overview {
     std::map<std::string, Known> options_;
     std::map<std::string, Counted> counted_;  // by name as in topics
     circus::Json infos_ = circus::Json::object();
-    circus::Json figures_ =
-        circus::Json::object();  // by watcher, of the command `figures`; empty: it has none
+    circus::Json figures_ = circus::Json::object();  // of the command `figures`, by watcher
     Time figures_when_{};
     bool figures_changed_ = true;
 };

@@ -378,6 +378,7 @@ TEST_F(LastLinesOfTest, WhatASinkCannotWriteIsThereAllTheSame) {
     auto worker = spawn(of("StdoutStream"), "seen\n");
     EXPECT_TRUE(reap(*worker));
     EXPECT_EQ(texts_of(*streams->tail("web", Channel::Stdout, {})), Texts{"seen"});
+    streams->shutdown(Milliseconds(10));
 }
 
 // ---- classes that are offered ----
