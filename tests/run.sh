@@ -3,7 +3,7 @@
 #
 # Parts, in this order (all of them by default; --quick: release alone):
 #   release   builds ./build and runs its tests, the contract tests excepted
-#   contract  the built programs from outside: tests/contract, label `contract`
+#   contract  the built programs from outside: tests/contract and, in Chromium, tests/browser; label `contract`
 #   asan      the tests of release with AddressSanitizer and UBSan, in ./build-asan
 #   fuzz      the fuzzers of tests/fuzz for some seconds each, with AddressSanitizer and UBSan, in ./build-fuzz
 #   tsan      the tests of what has threads with ThreadSanitizer, in ./build-tsan
@@ -234,6 +234,7 @@ if [ "$install" = yes ]; then
     section "packages"
     configs/packages.sh build stack test || exit 1
     configs/packages.sh web || echo "run.sh: without npm the console gets its plain page"
+    configs/packages.sh browser || echo "run.sh: without Chromium the console's page is not tested"
 fi
 for part in $all_parts; do
     [[ " $parts " != *" $part "* ]] || "part_$part"

@@ -96,7 +96,9 @@ Row<Section> choice_row(std::string_view name, T Section::*field, const Choices<
         }
         return bad_value(key, cat("must be one of ", join(words, ", ")));
     };
-    return make_row(name, ValueType::Text, field, effect, doc, read, show);
+    auto row = make_row(name, ValueType::Text, field, effect, doc, read, show);
+    for (const auto& [word, meaning] : choices) row.info.choices.emplace_back(word);
+    return row;
 }
 
 }  // namespace circus::config

@@ -49,7 +49,8 @@ struct OptionInfo {
     Effect effect;
     bool settable;  // by `set` (all are by `add` and the file)
     std::string_view doc;
-    std::string default_text;  // as docs/config.md shows it
+    std::string default_text;               // as docs/config.md shows it
+    std::vector<std::string> choices = {};  // the words that a value may be, in any case; empty: others too
 };
 
 const std::vector<OptionInfo>& watcher_options();
@@ -88,6 +89,11 @@ Status check_watcher(const WatcherConfig& config);
 // What `options` answers: every key of protocol.md section 3 with its type there, and the extras that were
 // set.
 Json watcher_options_to_json(const WatcherConfig& config, const std::string& daemon_directory);
+
+// What `set` can change of it: by option, {"type", "effect", "value"}: "boolean", "integer", "number",
+// "string", "signal", "size" or "any"; "live", "count", "respawn" or "restart" (Effect); what it is now,
+// null: not set. Without limits and hooks, which are set one by one.
+Json settable_options_to_json(const WatcherConfig& config);
 
 Json global_options_to_json(const CircusConfig& config);
 

@@ -157,8 +157,14 @@ Row<C> curve_keys_row() {
 std::vector<Row<C>> make_circus_rows() {
     using enum Effect;
     return {
-        text_row("endpoint", &C::endpoint, Live, "control: ipc://PATH or tcp://HOST:PORT"),
-        text_row("pubsub_endpoint", &C::pubsub_endpoint, Live, "events; without it: beside endpoint"),
+        text_row(
+            "endpoint", &C::endpoint, Live,
+            "control: ipc://PATH or tcp://HOST:PORT; without it: ipc:///run/circus/endpoint for root, else "
+            "ipc://$XDG_RUNTIME_DIR/circus/endpoint, or ipc:///tmp/circus-UID/endpoint where that is not "
+            "set"),
+        text_row("pubsub_endpoint", &C::pubsub_endpoint, Live,
+                 "events; without it: beside endpoint, as ipc:///run/circus/pubsub, or of a tcp endpoint the "
+                 "next port"),
         user_row("endpoint_owner", &C::endpoint_owner, Live,
                  "a user who may command circusd too: the socket of the endpoint, which must be ipc, is made "
                  "his; what he adds or changes must run as himself"),
@@ -170,7 +176,10 @@ std::vector<Row<C>> make_circus_rows() {
             read_allowed_users, allowed_users_to_json),
         curve_secret_row(),
         curve_keys_row(),
-        text_row("stats_endpoint", &C::stats_endpoint, Restart, "figures; without it: beside endpoint"),
+        text_row(
+            "stats_endpoint", &C::stats_endpoint, Restart,
+            "figures; without it: beside endpoint, as ipc:///run/circus/stats, or of a tcp endpoint the next "
+            "port but one, which is on 127.0.0.1 alone"),
         number_row("check_delay", &C::check_delay, 0.01, Live,
                    "seconds; period of the safety pass, cap of the back-off"),
         octal_row("umask", &C::umask, Live, "the daemon's own, as an octal string"),

@@ -56,7 +56,7 @@ std::vector<Row<St>> make_stream_rows() {
         choice_row("color", &St::color, words({"red", "green", "yellow", "blue", "magenta", "cyan", "white"}),
                    "colour of the lines; without it: a random one", Respawn),
         integer_row("lines", &St::lines, {1, 1'000'000}, Respawn,
-                    "how many lines are kept in memory, of 16 MiB at the most"),
+                    "how many lines are kept in memory, of 16 MiB at the most, for `circusctl logs`"),
         choice_row(
             "on_slow", &St::on_slow,
             Choices<St::OnSlow>{{"block", St::OnSlow::Block}, {"drop", St::OnSlow::Drop}},
@@ -186,7 +186,10 @@ const std::vector<StreamClass>& stream_classes() {
          "%H:%M:%S`, or "
          "`time_format`) and the pid",
          {"class", "color", "time_format", "on_slow"}},
-        {"QueueStream", "keeps the last lines in memory, for `circusctl logs`", {"class", "lines"}},
+        {"QueueStream",
+         "keeps the last lines in memory and nowhere else, for `circusctl logs`, which of the other classes "
+         "has the last 32 KiB of each process",
+         {"class", "lines"}},
     };
     return classes;
 }

@@ -72,6 +72,41 @@ bool is_unavailable(std::string_view key) {
     return std::find(names.begin(), names.end(), key) != names.end();
 }
 
+// As somebody is told who is to write a value of it.
+const char* word_of(ValueType type) {
+    switch (type) {
+        case ValueType::Boolean:
+            return "boolean";
+        case ValueType::Integer:
+            return "integer";
+        case ValueType::Number:
+            return "number";
+        case ValueType::Text:
+        case ValueType::Octal:
+            return "string";
+        case ValueType::Signal:
+            return "signal";
+        case ValueType::Size:
+            return "size";
+        default:
+            return "any";
+    }
+}
+
+const char* word_of(Effect effect) {
+    switch (effect) {
+        case Effect::Live:
+            return "live";
+        case Effect::Count:
+            return "count";
+        case Effect::Respawn:
+            return "respawn";
+        case Effect::Restart:
+            break;
+    }
+    return "restart";
+}
+
 }  // namespace
 
 Result<Effect> set_watcher_option(WatcherConfig& config, std::string_view key, const Json& value) {
@@ -144,6 +179,17 @@ Json watcher_options_to_json(const WatcherConfig& config, const std::string& dae
     // Circus's default is the integer 0; a whole number of seconds stays one.
     const double warmup = config.warmup_delay;
     if (std::trunc(warmup) == warmup) options["warmup_delay"] = static_cast<long long>(warmup);
+    return options;
+}
+
+Json settable_options_to_json(const WatcherConfig& config) {
+    Json options = Json::object();
+    for (const auto& row : watcher_rows()) {
+        const OptionInfo& info = row.info;
+        if (!info.settable || info.type == ValueType::Rlimit || info.type == ValueType::Hooks) continue;
+        options[std::string(info.name)] = {
+            {"type", word_of(info.type)}, {"effect", word_of(info.effect)}, {"value", row.get(config)}};
+    }
     return options;
 }
 

@@ -249,10 +249,10 @@ const std::vector<Command>& table() {
          .role = Role::Read,
          .summary = "show the last lines that a watcher wrote",
          .help = "Prints the last lines of the watcher's standard output, or of one process's, oldest first. "
-                 "They are "
-                 "kept in memory by a stream of the class QueueStream, also of processes that are gone. With "
-                 "-f it "
-                 "goes on with what comes, until it is interrupted.",
+                 "They are kept in memory wherever that output has a stream, of any class: 32 KiB of each "
+                 "process, and as much of all that are gone; a QueueStream keeps as many lines as it is told "
+                 "to. When another arbiter has taken over they begin anew. With -f it goes on with what "
+                 "comes, until it is interrupted.",
          .answer = "`lines`, each with `pid`, `time` and `text`; `cursor`, for the next question; `skipped`, "
                    "how many "
                    "lines since the cursor of this one are not kept any more. With a cursor the lines are "
@@ -292,8 +292,11 @@ const std::vector<Command>& table() {
              "Shows every option of the watcher, sorted by name. Values of env that look like secrets are "
              "********: of names with PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN or CREDENTIAL in "
              "them, or the words PASS, KEY or APIKEY, and URLs with a password.",
-         .answer = "`options`, an object",
-         .properties = {{"name", Type::Text, true}, kSecrets},
+         .answer =
+             "`options`, an object; with settable also `settable`, what `set` can change: by option its "
+             "`type` (boolean, integer, number, string, signal, size or any), `effect`, what a change does "
+             "(live, count, respawn or restart), and `value`",
+         .properties = {{"name", Type::Text, true}, kSecrets, {"settable", Type::Flag}},
          .arguments = {{"name"}},
          .switches = {kUnmasked},
          .render = render_options,

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
-#include "config/config.hpp"
 #include "control/handlers.hpp"
 #include "control/properties.hpp"
 
@@ -18,23 +17,15 @@ using supervise::StreamKind;
 
 constexpr long long kMostLines = 1'000'000;
 
-// Where the lines are to be found that are not in memory.
-std::string where(const std::optional<config::StreamConfig>& stream, std::string_view channel) {
-    if (!stream) return cat(channel, " is circusd's own");
-    std::string text = cat(channel, " goes to ", stream->class_name);
-    if (!stream->filename.empty()) text += cat(" \"", stream->filename, "\"");
-    return text;
-}
-
 void logs(Context& context, const Json& properties, const Reply& reply) {
     const supervise::Watcher* watcher = find_watcher(context, properties, reply);
     if (!watcher) return;
     const bool errors = flag_of(properties, "stderr");
     const auto& stream = errors ? watcher->config().stderr_stream : watcher->config().stdout_stream;
     const std::string_view channel = errors ? "stderr" : "stdout";
-    if (!stream || stream->class_name != "QueueStream")
+    if (!stream)
         return reply.error(Errno::Command, cat("no lines of ", watcher->name(), " are kept in memory: its ",
-                                               where(stream, channel), "; write ", channel,
+                                               channel, " is circusd's own; give it a stream, as ", channel,
                                                "_stream.class = \"QueueStream\""));
     stream::TailQuery query;
     const long long lines = integer_of(properties, "lines").value_or(static_cast<long long>(query.lines));

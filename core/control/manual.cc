@@ -89,13 +89,20 @@ std::string_view change(Effect effect) {
     return {};
 }
 
+std::string type_of(const OptionInfo& row) {
+    if (row.choices.empty()) return std::string(type_name(row.type));
+    std::vector<std::string> words;
+    for (const auto& word : row.choices) words.push_back(code(word));
+    return cat("one of ", join(words, ", "));
+}
+
 std::string options(const std::vector<OptionInfo>& rows) {
     std::string text;
     for (const auto& row : rows) {
         const std::string given =
             row.default_text == "–" ? "no default" : "default " + code(row.default_text);
-        text += cat("### ", row.name, "\n\n*", type_name(row.type), " · ", given, " · ", change(row.effect),
-                    "*\n\n", sentence(row.doc), "\n\n");
+        text += cat("### ", row.name, "\n\n*", type_of(row), " · ", given, " · ", change(row.effect), "*\n\n",
+                    sentence(row.doc), "\n\n");
     }
     return text;
 }

@@ -203,9 +203,23 @@ Json options_of(Context& context, const Watcher& watcher, const Json& properties
     return all;
 }
 
+Json settable_of(const Watcher& watcher, const Json& properties) {
+    Json settable = config::settable_options_to_json(watcher.config());
+    if (flag_of(properties, "secrets")) return settable;
+    Json values = Json::object();
+    for (const auto& [name, option] : settable.items()) values[name] = option["value"];
+    mask_secrets(values);
+    for (auto value = values.begin(); value != values.end(); ++value)
+        settable[value.key()]["value"] = std::move(*value);
+    return settable;
+}
+
 void options(Context& context, const Json& properties, const Reply& reply) {
-    if (const Watcher* watcher = find_watcher(context, properties, reply))
-        reply.ok({{"options", options_of(context, *watcher, properties)}});
+    const Watcher* watcher = find_watcher(context, properties, reply);
+    if (!watcher) return;
+    Json answer = {{"options", options_of(context, *watcher, properties)}};
+    if (flag_of(properties, "settable")) answer["settable"] = settable_of(*watcher, properties);
+    reply.ok(std::move(answer));
 }
 
 void get(Context& context, const Json& properties, const Reply& reply) {

@@ -68,6 +68,8 @@ void Pipe::write(std::string_view first, std::string_view second, bool ends_line
 }
 
 void Pipe::hand_on(std::string_view first, std::string_view second, bool ends_line, bool is_last) {
+    // Also what the process before has written: it took what it remembered with it.
+    if (last_lines) last_lines->append(id_, pid_, first, second);
     if (!prefix_.is_wanted()) return write(first, second, ends_line);
     // The unfinished line and what follows it are one text: a prefix stands at the start of lines only.
     prefixed_.clear();

@@ -11,6 +11,7 @@
 
 #include "base/unique_fd.hpp"
 #include "stream/last_bytes.hpp"
+#include "stream/last_lines.hpp"
 #include "stream/line_prefix.hpp"
 #include "stream/line_watch.hpp"
 #include "stream/output_count.hpp"
@@ -30,7 +31,10 @@ class Pipe {
     PipeId id() const { return id_; }
     int fd() const { return fd_.get(); }
     Sink& sink() { return sink_; }
-    void set_pid(pid_t pid) { prefix_.set_pid(pid); }
+    void set_pid(pid_t pid) {
+        pid_ = pid;
+        prefix_.set_pid(pid);
+    }
     bool may_be_read() const { return drops_ || sink_.is_ready(); }
 
     enum class Read { Some, Nothing, End };
@@ -65,6 +69,8 @@ class Pipe {
     Sink* copy = nullptr;
 
     std::shared_ptr<OutputCount> count;  // null: nobody counts
+    std::shared_ptr<LastLines>
+        last_lines;  // get what the sink gets, without its prefix; null: nobody keeps it
 
     // For Pump's book-keeping.
     bool is_polled = false;
@@ -76,6 +82,7 @@ class Pipe {
     void hand_on(std::string_view first, std::string_view second, bool ends_line, bool is_last = false);
 
     PipeId id_;
+    pid_t pid_ = 0;
     UniqueFd fd_;
     Sink& sink_;
     LinePrefix prefix_;

@@ -199,6 +199,7 @@ void Pump::carry_out(Command& command) {
                                                               line_prefix(spec), spec.drops_when_slow));
             pipes_.at(command.id)->copy = copy_;
             pipes_.at(command.id)->count = std::move(command.request.count);
+            pipes_.at(command.id)->last_lines = std::move(command.request.last_lines);
             if (spec.channel == Channel::Stderr) pipes_.at(command.id)->keep_last();
             break;
         }
@@ -320,6 +321,7 @@ void Pump::forget(PipeId id) {
     if (!pipe) return;
     poll_pipe(*pipe, false);
     Sink& sink = pipe->sink();
+    if (pipe->last_lines) pipe->last_lines->left(id);
     pipes_.erase(id);
     sink.left(id);
     release(sink);

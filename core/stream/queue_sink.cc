@@ -1,6 +1,6 @@
 #include "stream/queue_sink.hpp"
 
-#include <string>
+#include "stream/lines.hpp"
 
 namespace circus::stream {
 
@@ -8,13 +8,7 @@ void QueueSink::write(PipeId owner, std::string_view first, std::string_view sec
     const auto at = pids_.find(owner);
     const pid_t pid = at == pids_.end() ? 0 : at->second;
     const double time = SystemClock().wall();
-    if (first.empty()) return ring_->append(pid, time, second);
-    // A line that came in two pieces is one line.
-    std::string joined(first);
-    const std::size_t end = second.find('\n');
-    joined += second.substr(0, end == second.npos ? end : end + 1);
-    ring_->append(pid, time, joined);
-    if (end != second.npos) ring_->append(pid, time, second.substr(end + 1));
+    each_text(first, second, [&](std::string_view text) { ring_->append(pid, time, text); });
 }
 
 }  // namespace circus::stream

@@ -1,9 +1,9 @@
 #include "stream/ring.hpp"
 
 #include <algorithm>
-#include <random>
 
-#include "base/text.hpp"
+#include "stream/cursor.hpp"
+#include "stream/lines.hpp"
 
 namespace circus::stream {
 
@@ -11,11 +11,6 @@ namespace {
 
 bool is_wanted(const Tail::Line& line, const TailQuery& query) {
     return !query.pid || line.pid == *query.pid;
-}
-
-std::string random_mark() {
-    std::random_device source;
-    return cat(source());
 }
 
 }  // namespace
@@ -31,7 +26,7 @@ void Ring::resize(std::size_t lines) {
 void Ring::append(pid_t pid, double time, std::string_view text) {
     const std::lock_guard lock(mutex_);
     // Lines that would be overwritten within this call are counted and not kept.
-    const auto count = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    const std::size_t count = count_newlines(text);
     if (count > capacity_) {
         first_ += lines_.size();
         lines_.clear();
@@ -71,17 +66,14 @@ Tail Ring::read(const TailQuery& query) const {
     }
     // Nothing asked for: then the end is where the next question goes on.
     if (query.lines == 0) at = lines_.size();
-    tail.cursor = cat(mark_, ".", first_ + at);
+    tail.cursor = cursor_of(mark_, first_ + at);
     return tail;
 }
 
 std::size_t Ring::first_after(const TailQuery& query, Tail& tail) const {
-    const std::string_view cursor = query.cursor;
-    const std::size_t dot = cursor.find('.');
-    if (dot == cursor.npos || cursor.substr(0, dot) != mark_) return 0;
-    const long long number = parse_int(cursor.substr(dot + 1)).value_or(0);
-    if (number < 0) return 0;
-    const std::uint64_t next = std::min(static_cast<std::uint64_t>(number), first_ + lines_.size());
+    const auto number = next_in(query.cursor, mark_);
+    if (!number) return 0;
+    const std::uint64_t next = std::min(*number, first_ + lines_.size());
     if (next >= first_) return static_cast<std::size_t>(next - first_);
     tail.skipped = first_ - next;
     return 0;

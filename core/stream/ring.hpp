@@ -1,7 +1,7 @@
 // Ring: the last lines of one watcher's stdout or stderr, in memory. Written by the pump's thread, read by
 // the loop's; neither waits for longer than a copy of what an answer may hold.
 //
-// Each line has a number. A cursor (tail.hpp) is the ring's own mark and a number: who gives back the one
+// Each line has a number. A cursor (cursor.hpp) is the ring's own mark and a number: who gives back the one
 // that came with the last answer gets the lines after that, and learns how many were overwritten before they
 // could be read. A cursor of another ring, from before the watcher was added anew, means all there is.
 #pragma once
@@ -20,7 +20,6 @@ namespace circus::stream {
 class Ring {
   public:
     static constexpr std::size_t kMaxBytes = 16 * 1024 * 1024;
-    static constexpr std::size_t kMaxAnswer = 1024 * 1024;  // bytes of text in one Tail, or one line
 
     explicit Ring(std::size_t lines);
 

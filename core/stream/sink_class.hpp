@@ -9,6 +9,7 @@
 
 #include "stream/compressor.hpp"
 #include "stream/handover.hpp"
+#include "stream/last_lines.hpp"
 #include "stream/line_prefix.hpp"
 #include "stream/output_count.hpp"
 #include "stream/ring.hpp"
@@ -21,8 +22,9 @@ struct SinkRequest {
     StreamSpec spec{};
     std::string key{};  // of its sink: streams of the same key share one
     std::shared_ptr<Ring> ring{};
-    std::shared_ptr<Handover> handover{};  // of a class that was offered
-    std::shared_ptr<OutputCount> count{};  // of the one output; null: nobody counts
+    std::shared_ptr<LastLines> last_lines{};  // of the one output; null: `ring` has them
+    std::shared_ptr<Handover> handover{};     // of a class that was offered
+    std::shared_ptr<OutputCount> count{};     // of the one output; null: nobody counts
 };
 
 // What sinks are made of.

@@ -51,7 +51,14 @@ Result<SinkRequest> Streams::request_for(const StreamSpec& spec) {
     SinkRequest request{spec, spec.class_name};
     const Source source{to_lower(spec.watcher), spec.channel};
     const SinkClass* row = find_sink_class(spec.class_name);
-    if (!row || !row->has_ring) rings_.erase(source);
+    if (row && row->has_ring) {
+        last_lines_.erase(source);
+    } else {
+        rings_.erase(source);
+        auto& lines = last_lines_[source];
+        if (!lines) lines = std::make_shared<LastLines>();
+        request.last_lines = lines;
+    }
     if (!row) {
         request.handover = loop_sinks_.handover_of(spec);
         request.key = request.handover->key();
@@ -199,9 +206,10 @@ bool Streams::shutdown(Milliseconds limit) {
 }
 
 std::optional<Tail> Streams::tail(const std::string& watcher, Channel channel, const TailQuery& query) const {
-    const auto at = rings_.find({to_lower(watcher), channel});
-    if (at == rings_.end()) return std::nullopt;
-    return at->second->read(query);
+    const Source source{to_lower(watcher), channel};
+    if (const auto at = rings_.find(source); at != rings_.end()) return at->second->read(query);
+    if (const auto at = last_lines_.find(source); at != last_lines_.end()) return at->second->read(query);
+    return std::nullopt;
 }
 
 Streams::Counted Streams::counted(const std::string& watcher, Channel channel) const {
@@ -213,6 +221,7 @@ Streams::Counted Streams::counted(const std::string& watcher, Channel channel) c
 void Streams::forget(const std::string& watcher) {
     for (const Channel channel : {Channel::Stdout, Channel::Stderr}) {
         rings_.erase({to_lower(watcher), channel});
+        last_lines_.erase({to_lower(watcher), channel});
         colors_.erase({to_lower(watcher), channel});
         counts_.erase({to_lower(watcher), channel});
     }

@@ -30,6 +30,7 @@
 #include "loop/inbox.hpp"
 #include "loop/loop.hpp"
 #include "stream/journal.hpp"
+#include "stream/last_lines.hpp"
 #include "stream/loop_sinks.hpp"
 #include "stream/output_count.hpp"
 #include "stream/ring.hpp"
@@ -81,7 +82,7 @@ class Streams {
     // within `limit`. No pipe can be opened afterwards, and no `done` comes.
     bool shutdown(Milliseconds limit);
 
-    // The last lines of a watcher whose stream is a QueueStream; nothing: it is none.
+    // The last lines of a watcher; nothing: no pipe of it was ever opened.
     std::optional<Tail> tail(const std::string& watcher, Channel channel, const TailQuery& query) const;
     struct Counted {
         std::uint64_t bytes = 0, dropped = 0;
@@ -115,11 +116,12 @@ class Streams {
     std::shared_ptr<StreamsOptions> options_;
     std::unordered_map<PipeId, Drained> finishing_;
     std::unordered_map<PipeId, std::function<void()>> watches_;
-    std::unordered_map<PipeId, User> users_;                 // of the pipes there are
-    std::map<std::string, std::set<std::string>> troubled_;  // by sink, whom it was told of
-    std::map<Source, std::shared_ptr<Ring>> rings_;          // shared with their sinks
-    std::map<Source, std::string> colors_;                   // drawn by lot
-    std::map<Source, std::shared_ptr<OutputCount>> counts_;  // shared with their pipes
+    std::unordered_map<PipeId, User> users_;                   // of the pipes there are
+    std::map<std::string, std::set<std::string>> troubled_;    // by sink, whom it was told of
+    std::map<Source, std::shared_ptr<Ring>> rings_;            // shared with their sinks
+    std::map<Source, std::shared_ptr<LastLines>> last_lines_;  // of those without a ring; with their pipes
+    std::map<Source, std::string> colors_;                     // drawn by lot
+    std::map<Source, std::shared_ptr<OutputCount>> counts_;    // shared with their pipes
     loop::Inbox inbox_;
     LoopSinks loop_sinks_;
     std::shared_ptr<Pump> pump_;  // shared with its thread; empty until the first pipe

@@ -1,5 +1,5 @@
-// Tail: some of the lines that a Ring keeps, and the question for them. Data alone: control asks, supervise
-// passes it on.
+// Tail: some of the lines that a Ring or LastLines keep, and the question for them. Data alone: control asks,
+// supervise passes it on.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,8 @@
 #include <vector>
 
 namespace circus::stream {
+
+constexpr std::size_t kMaxAnswer = 1024 * 1024;  // bytes of text in one Tail, or one line
 
 struct TailQuery {
     std::size_t lines = 100;        // at the most

@@ -10,8 +10,9 @@ namespace console {
 
 namespace {
 
-// How long options are believed without an event that says they changed.
+// How long options and counts are believed without an event that says they changed.
 constexpr auto kBelieved = std::chrono::seconds(10);
+constexpr const char* kFigures = "figures";
 
 // A watcher's name as topics have it.
 std::string topic_name(const std::string& watcher) {
@@ -39,7 +40,8 @@ void Overview::ask(Time now, Ready ready) {
     waiting_.push_back(std::move(ready));
     if (waiting_.size() > 1) return;
     const auto round = std::make_shared<Round>();
-    round->open = 4;
+    const bool wants_figures = figures_changed_ || now - figures_when_ > kBelieved;
+    round->open = wants_figures ? 5 : 4;
     const auto send = [&](const char* command, const Json& properties) {
         backend_.command(command, properties,
                          [this, round, command](const Answer& answer) { take(round, command, answer); });
@@ -48,16 +50,28 @@ void Overview::ask(Time now, Ready ready) {
     send("stats", Json::object());
     send("listsockets", {{"figures", true}});
     send("dstats", Json::object());
+    if (!wants_figures) return;
+    figures_changed_ = false;  // by what is heard from now on
+    figures_when_ = now;
+    send(kFigures, Json::object());
 }
 
 void Overview::take(const std::shared_ptr<Round>& round, const std::string& command, const Answer& answer) {
-    if (answer.ok())
+    if (command == kFigures)
+        take_figures(answer);
+    else if (answer.ok())
         round->answers[command] = answer.fields;
     else
         round->failure = answer;
     if (--round->open > 0) return;
     if (round->failure.ok()) ask_options(round);
     if (round->open == 0) finish(*round);
+}
+
+// Without them there is a round all the same: a Circus in Python has none.
+void Overview::take_figures(const Answer& answer) {
+    figures_ = answer.ok() ? answer.fields.value("watchers", Json::object()) : Json::object();
+    if (!answer.ok() && answer.status != CIRCUS_E_NOT_FOUND) figures_changed_ = true;
 }
 
 void Overview::ask_options(const std::shared_ptr<Round>& round) {
@@ -76,6 +90,18 @@ void Overview::ask_options(const std::shared_ptr<Round>& round) {
                              if (answer.ok()) options_[name] = {answer.fields.at("options"), now_};
                              if (--round->open == 0) finish(*round);
                          });
+}
+
+// How many processes were replaced, and why, since circusd was started.
+void Overview::add_restarts(Json& row) const {
+    const auto known = figures_.find(row.at("name").get<std::string>());
+    if (known == figures_.end() || !known->is_object()) return;
+    const Json reasons = known->value("replaced", Json::object());
+    std::uint64_t sum = 0;
+    for (const auto& count : reasons)
+        if (count.is_number_integer()) sum += count.get<std::uint64_t>();
+    row["restarts"] = sum;
+    row["replaced"] = reasons;
 }
 
 Json Overview::watchers(const Round& round) const {
@@ -99,6 +125,7 @@ Json Overview::watchers(const Round& round) const {
                  {"mem", mem},   {"rss", rss},      {"spawns", sums.spawns}, {"deaths", sums.deaths}};
         if (const auto known = options_.find(name); known != options_.end())
             row.update(known->second.options);
+        add_restarts(row);
         rows.push_back(std::move(row));
     }
     return rows;
@@ -124,6 +151,7 @@ void Overview::heard(const std::string& topic, const Json& payload) {
     if (!topic.starts_with(kStart) || end < kStart.size()) return;
     const std::string name = topic.substr(kStart.size(), end - kStart.size());
     const std::string event = topic.substr(end + 1);
+    figures_changed_ = true;
     if (event == "spawn")
         ++counted_[name].spawns;
     else if (event == "reap")

@@ -1,8 +1,8 @@
 // Overview: everything that a page of watchers shows, put together from circusd's own commands: the state,
 // the number wanted and the number there, cpu and memory of each watcher, the sockets, and circusd itself.
 //
-// A round is four commands, and one for each watcher whose options are not known yet. Who asks during a round
-// gets its result. On the console's thread.
+// A round is four commands, one for what became of processes when that may have changed, and one for each
+// watcher whose options are not known yet. Who asks during a round gets its result. On the console's thread.
 #pragma once
 
 #include <chrono>
@@ -43,9 +43,11 @@ class Overview {
         std::map<std::string, circus::Json> answers;  // by command
     };
     void take(const std::shared_ptr<Round>& round, const std::string& command, const Answer& answer);
+    void take_figures(const Answer& answer);
     void ask_options(const std::shared_ptr<Round>& round);
     void finish(const Round& round);
     circus::Json watchers(const Round& round) const;
+    void add_restarts(circus::Json& row) const;
 
     Backend& backend_;
     Time now_{};
@@ -53,6 +55,9 @@ class Overview {
     std::map<std::string, Known> options_;
     std::map<std::string, Counted> counted_;  // by name as in topics
     circus::Json infos_ = circus::Json::object();
+    circus::Json figures_ = circus::Json::object();  // of the command `figures`, by watcher
+    Time figures_when_{};
+    bool figures_changed_ = true;
 };
 
 }  // namespace console

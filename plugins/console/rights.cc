@@ -2,21 +2,37 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 
 namespace console {
 
 namespace {
 
-// What `set` may change where adding watchers is off: numbers, times and signals. Any other option may make a
-// watcher run something else, or as somebody else, or write somewhere.
+// What `set` may change where adding watchers is off: numbers, times, sizes and signals. Any other option may
+// make a watcher run something else, or as somebody else, or write somewhere.
 bool is_harmless(const std::string& option) {
-    static constexpr std::array<std::string_view, 19> kHarmless{
-        "numprocesses", "warmup_delay",  "autostart",        "respawn",    "max_retry",
-        "min_uptime",   "max_backoff",   "retry_in",         "max_age",    "max_age_variance",
-        "stop_signal",  "stop_children", "graceful_timeout", "kill_tree",  "send_hup",
-        "priority",     "on_demand",     "singleton",        "reload_mode"};
+    static constexpr auto kHarmless = std::to_array<std::string_view>(
+        {"numprocesses", "warmup_delay",  "autostart",        "respawn",     "max_retry",
+         "min_uptime",   "max_backoff",   "retry_in",         "max_age",     "max_age_variance",
+         "stop_signal",  "stop_children", "graceful_timeout", "kill_tree",   "send_hup",
+         "priority",     "on_demand",     "singleton",        "reload_mode", "ready_timeout",
+         "max_surge",    "critical",      "max_unavailable",  "memory_soft", "memory_max"});
     return std::find(kHarmless.begin(), kHarmless.end(), option) != kHarmless.end();
+}
+
+// Of a circusd that does not say what can be set: what a Circus in Python can change, and how.
+circus::Json usual_options(const circus::Json& options) {
+    static constexpr auto kLive = std::to_array<std::string_view>(
+        {"numprocesses", "warmup_delay", "graceful_timeout", "max_retry", "priority", "respawn", "singleton",
+         "stop_signal", "stop_children", "send_hup"});
+    circus::Json found = circus::Json::object();
+    for (const auto& [option, value] : options.items()) {
+        if (std::find(kLive.begin(), kLive.end(), option) != kLive.end())
+            found[option] = {{"effect", "live"}};
+        if (option == "max_age" || option == "max_age_variance") found[option] = {{"effect", "respawn"}};
+    }
+    return found;
 }
 
 bool changes(const std::string& command, const circus::Json& commands) {
@@ -48,6 +64,17 @@ std::optional<std::string> refusal_of(Role role, bool allow_add, const std::stri
                        " cannot be set here: it may say what runs; allow_add = true in the console's section "
                        "lets one";
     return std::nullopt;
+}
+
+circus::Json editable(Role role, bool allow_add, const circus::Json& answer) {
+    if (role != Role::Operate) return circus::Json::object();
+    const auto says = answer.find("settable");
+    circus::Json found = says != answer.end() && says->is_object()
+                             ? *says
+                             : usual_options(answer.value("options", circus::Json::object()));
+    for (auto at = found.begin(); at != found.end();)
+        at = allow_add || is_harmless(at.key()) ? std::next(at) : found.erase(at);
+    return found;
 }
 
 void hide_secrets(circus::Json& answer) {

@@ -15,6 +15,11 @@ namespace console {
 std::optional<std::string> refusal_of(Role role, bool allow_add, const std::string& command,
                                       const circus::Json& properties, const circus::Json& commands);
 
+// What a visitor may change of a watcher, by the answer of `options` (asked with `settable`, which a Circus
+// in Python does not know): {option: {"effect", "type", "value"}}, of which the last two may be missing.
+// "effect" is "respawn" or "restart" where a change costs processes.
+circus::Json editable(Role role, bool allow_add, const circus::Json& answer);
+
 // Who only reads does not see values of environments, in which secrets are kept.
 void hide_secrets(circus::Json& answer);
 

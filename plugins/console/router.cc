@@ -13,8 +13,6 @@ namespace console {
 
 namespace {
 
-constexpr std::size_t kMostPast = 200;
-
 Response not_allowed(const char* method) {
     Response response = refusal(405, std::string("only ") + method);
     response.headers.emplace_back("Allow", method);
@@ -258,6 +256,8 @@ bool Router::read(const Asked& asked) {
         if (!name.empty()) properties[std::string(route.names)] = name;
         if (const auto wrong = add_query(route, asked.request, properties))
             asked.respond(refusal(400, *wrong));
+        else if (route.command == "options")
+            show_options(asked, properties);
         else
             send(asked, std::string(route.command), properties);
         return true;
@@ -301,6 +301,21 @@ void Router::send(const Asked& asked, const std::string& command, const Json& pr
     command_to(asked.stack, command, properties, asked.visitor.role, asked.respond);
 }
 
+// With what of them the visitor may change, which is for circusd to know and for the console to allow.
+void Router::show_options(const Asked& asked, const Json& properties) {
+    asked.stack.backend.command("options", properties,
+                                [role = asked.visitor.role, allow_add = settings_.allow_add,
+                                 respond = asked.respond](const Answer& answer) {
+                                    Answer shown = answer;
+                                    if (answer.ok()) {
+                                        shown.fields["editable"] = editable(role, allow_add, answer.fields);
+                                        shown.fields.erase("settable");
+                                        if (role != Role::Operate) hide_secrets(shown.fields);
+                                    }
+                                    respond(response_to(shown));
+                                });
+}
+
 std::optional<Response> Router::open_events(const Request& request, Time now, Visitor& visitor, Wish& wish) {
     if (auto refused = gate_.refuse(request)) return refused;
     auto path = request.path();
@@ -316,7 +331,7 @@ std::optional<Response> Router::open_events(const Request& request, Time now, Vi
         if (name != "past") continue;
         const auto number = integer(value);
         if (!number || *number < 0) return refusal(400, "past must be a number");
-        wish.past = std::min(static_cast<std::size_t>(*number), kMostPast);
+        wish.past = std::min(static_cast<std::size_t>(*number), Stack::kKeptEvents);
     }
     return std::nullopt;
 }

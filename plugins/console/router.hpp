@@ -51,6 +51,7 @@ class Router {
     void write(const Asked& asked);
     void run(const Asked& asked, const std::string& command, const Json& properties);
     static void send(const Asked& asked, const std::string& command, const Json& properties);
+    void show_options(const Asked& asked, const Json& properties);
     void ready(const Respond& respond);
     void forward(const std::string& name, const Request& request, Time now, const Respond& respond);
     // Whose circusd it is about, and the path without that. Null: there is no such one.

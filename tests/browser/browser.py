@@ -19,7 +19,7 @@ from process_tree import adopt_orphans  # noqa: E402
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, (
     "chromium-headless-shell", "chromium", "chromium-browser"))), None)
 WORK = BUILD / "tests/browser"
-ANSWERED_S = 150  # more than an order of driver.mjs waits, and than Chromium may take to come up
+ANSWERED_S = 240  # more than driver.mjs gives Chromium to come up, twice, and then an order
 
 
 def why_not():

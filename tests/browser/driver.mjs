@@ -1,6 +1,7 @@
 // One Chromium with one page, told what to do by lines of JSON on standard input, {"id", "op", …}; each is answered by one
 // line, {"id", "ok"} or {"id", "error"}. What a page logs as an error, and what it is refused, is kept for {"op": "errors"}.
-// {"op": "fresh"} is another page that knows nothing of the one before, in the same Chromium.
+// {"op": "fresh"} ends that Chromium; the next order has another, which knows nothing of the one before and inherits
+// nothing that it may have been stuck in.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -8,14 +9,31 @@ import { createInterface } from "node:readline";
 const require = createRequire(process.env.PLAYWRIGHT_FROM + "/");
 const { chromium } = require("playwright-core");
 
-const launch = () =>
-  chromium.launch({ executablePath: process.env.CHROMIUM, timeout: 120000, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+// Beside what Playwright asks for itself, which has it that nothing is slowed down for not being seen. With a GPU, also one
+// that is simulated, a new page has been seen to come never where a machine is busy, and frames to end: there is none. And
+// the fewer processes have to be scheduled for one frame the better.
+const kArguments = [
+  "--no-sandbox", "--no-zygote", "--disable-dev-shm-usage",
+  "--disable-gpu", "--disable-software-rasterizer", "--disable-gpu-watchdog",
+];
+const kLaunchTime = 60000; // milliseconds, all of them
+const kLaunches = 2; // of which the second is one that nobody expects to be needed
+const kOrderTime = 100000; // a page that is stuck would never answer, and Playwright waits for ever for a script
+const kEndTime = 10000;
 const scale = Number(process.env.PAGE_SCALE ?? 1);
-let browser = await launch();
-let context = null;
+let current = null; // {browser, pid}; with it come:
 let page = null;
 let wire = null;
 let errors = [];
+
+// What `promise` comes to, or an error when the time is over.
+function within(time, what, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not done within ${time / 1000} s`)), time);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
 
 // What moved on the page by itself: the sum that {"op": "shifts"} tells, and of what.
 function watchShifts() {
@@ -30,20 +48,55 @@ function watchShifts() {
   }).observe({ type: "layout-shift", buffered: true });
 }
 
-async function fresh() {
-  if (browser.isConnected()) await context?.close();
-  else browser = await launch();
-  context = await browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
-  page = await context.newPage();
-  page.setDefaultTimeout(90000); // a machine may be so busy that no frame comes for a minute
-  errors = [];
-  const mine = errors; // what comes late from the page before is nobody's
-  page.on("pageerror", (error) => mine.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && mine.push(message.text()));
-  await page.addInitScript(watchShifts);
-  wire = await context.newCDPSession(page);
+async function make(made) {
+  made.browser = await chromium.launch({ executablePath: process.env.CHROMIUM, timeout: kLaunchTime, args: kArguments });
+  const system = await made.browser.newBrowserCDPSession();
+  const { processInfo } = await system.send("SystemInfo.getProcessInfo");
+  made.pid = processInfo.find(({ type }) => type === "browser")?.id ?? 0;
+  const context = await made.browser.newContext({ viewport: { width: 1200, height: 900 }, deviceScaleFactor: scale });
+  made.page = await context.newPage();
+  made.page.setDefaultTimeout(90000); // a machine may be so busy that no frame comes for a minute
+  made.page.on("pageerror", (error) => made.errors.push(String(error)));
+  made.page.on("console", (message) => message.type() === "error" && made.errors.push(message.text()));
+  await made.page.addInitScript(watchShifts);
+  made.wire = await context.newCDPSession(made.page);
   // Of the time that the page's thread had, not of the time that passed while others had the processor.
-  await wire.send("Performance.enable", { timeDomain: "threadTicks" });
+  await made.wire.send("Performance.enable", { timeDomain: "threadTicks" });
+}
+
+async function begin() {
+  for (let left = kLaunches; ; --left) {
+    const made = { browser: null, pid: 0, errors: [] };
+    try {
+      await within(kLaunchTime, "launch", make(made));
+      current = made;
+      ({ page, wire, errors } = made);
+      return;
+    } catch (error) {
+      await end(made);
+      if (left === 1) throw error;
+      process.stderr.write(`driver.mjs: ${error}; trying again\n`);
+    }
+  }
+}
+
+async function end({ browser, pid }) {
+  if (!browser?.isConnected()) return;
+  try {
+    await within(kEndTime, "close", browser.close());
+  } catch {
+    try {
+      if (pid > 0) process.kill(pid, "SIGKILL"); // Playwright notices, and removes what it has kept on disk
+    } catch {
+      // It has ended after all.
+    }
+  }
+}
+
+async function fresh() {
+  const old = current;
+  current = page = wire = null;
+  if (old) await end(old);
 }
 
 const place = ({ role, name, exact, label, text, css }) =>
@@ -99,19 +152,20 @@ const operations = {
       .then(() => page.emulateMedia({ colorScheme: dark ? "dark" : "light" }))
       .then(() => null),
   shot: ({ file, whole }) => page.screenshot({ path: file, fullPage: whole ?? true }).then(() => null),
-  errors: () => errors.splice(0),
+  errors: async () => errors.splice(0),
   fresh: () => fresh(),
 };
-await fresh();
+await begin();
 
 const say = (answer) => process.stdout.write(JSON.stringify(answer) + "\n");
-say({ id: 0, ok: browser.version() });
+say({ id: 0, ok: current.browser.version() });
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, op, ...rest } = JSON.parse(line);
   try {
-    say({ id, ok: (await operations[op](rest)) ?? null });
+    if (op !== "fresh" && !current) await begin();
+    say({ id, ok: (await within(kOrderTime, op, operations[op](rest))) ?? null });
   } catch (error) {
     say({ id, error: String(error) });
   }
 }
-await browser.close();
+await fresh();

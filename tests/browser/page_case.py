@@ -1,11 +1,10 @@
 """PageCase: the ground of the tests of the console's page in a real Chromium, driven by driver.mjs, against a real circusd.
 
-A file of tests has one Chromium; each test has a daemon and a page of its own. Skipped (77) where Chromium, node or npm is
-missing, or the console was built with its plain page. With CIRCUS_SHOTS=1 screenshots are left in tests/browser/shots of the
-build.
+Each test has a daemon and a Chromium of its own: of one that has got stuck the next test knows nothing. Skipped (77) where
+Chromium, node or npm is missing, or the console was built with its plain page. Screenshots are left in tests/browser/shots
+of the build, and of a test that failed beside that folder.
 """
 import functools
-import os
 import sys
 
 from browser import HERE, WORK, run_beside, why_not
@@ -14,7 +13,7 @@ import harness
 from harness import ContractCase, free_port
 from test_console import TOKEN
 
-SHOTS = WORK / "shots" if os.environ.get("CIRCUS_SHOTS") else None
+SHOTS = WORK / "shots"
 TALKER = ("import time, sys\\nn = 0\\nwhile True:\\n    n += 1\\n    print('line', n, flush=True)\\n    time.sleep(0.2)")
 CHECKS = (HERE / "checks.js").read_text()
 # Of what a reader of the page needs a name for.
@@ -32,10 +31,16 @@ class PageCase(ContractCase):
     def tearDown(self):
         try:
             if self._failed():
-                self.browser.shot(file=str(WORK / f"failed-{self._testMethodName}.png"))
+                self.shot_of_failure()
             self.browser.fresh()
         finally:
             super().tearDown()
+
+    def shot_of_failure(self):
+        try:
+            self.browser.shot(file=str(WORK / f"failed-{self._testMethodName}.png"))
+        except AssertionError as error:
+            sys.stderr.write(f"no picture of the page: {error}\n")
 
     def page(self, options=f'token = "{TOKEN}"\n', log_in=TOKEN, config=""):
         """A daemon, and its page, logged in."""
@@ -49,7 +54,8 @@ port = 0
 cmd = "/usr/bin/python3"
 args = ["-u", "-c", "{TALKER}"]
 numprocesses = 2
-stdout_stream.class = "QueueStream"
+stdout_stream.class = "FileStream"
+stdout_stream.filename = "@DIR@/web.log"
 
 [watcher.idle]
 cmd = "/bin/sleep 1000"
@@ -80,10 +86,9 @@ interval = 0.3
         self.browser.open(url=f"http://127.0.0.1:{self.port}/{where}")
 
     def shot(self, name):
-        if SHOTS:
-            SHOTS.mkdir(parents=True, exist_ok=True)
-            self.browser.run(script="scrollTo(0, 0)")  # what is on the screen is drawn
-            self.browser.shot(file=str(SHOTS / f"{name}.png"))
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.browser.run(script="scrollTo(0, 0)")  # what is on the screen is drawn
+        self.browser.shot(file=str(SHOTS / f"{name}.png"))
 
     def no_errors(self):
         self.assertEqual(self.browser.errors(), [])

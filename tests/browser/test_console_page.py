@@ -26,6 +26,8 @@ class Overview(PageCase):
         before = daemon.pids("web")
         browser.click(role="button", name="reload web")
         wait_until(lambda: not set(before) & set(daemon.pids("web")))
+        # Those two were replaced; the one that was one too many has ended, and nobody took its place.
+        wait_until(lambda: self.row("web")[6:8] == ["2", "3"], what=lambda: self.row("web"))
         self.reads()
         self.looks("overview")
         self.no_errors()
@@ -140,6 +142,35 @@ class Watcher(PageCase):
         wait_until(lambda: browser.count(css=".card canvas") == 3 and browser.run(script=drawn))
         self.reads()
         self.looks("watcher")
+        self.no_errors()
+
+    def test_OptionsThatCanBeSetAreOfferedWithWhatAChangeCosts(self):
+        daemon, browser = self.page()
+        pids = self.active(daemon, "web", 2)
+        browser.click(role="link", name="web")
+        browser.see(role="heading", name="Options")
+
+        def option(name):
+            return [text for text in browser.texts(css=".options tr") if text.split("\t")[0].strip() == name][0]
+
+        def change(name, value):
+            browser.click(role="button", name=f"change {name}")
+            browser.fill(label=name, value=value)
+            browser.click(role="button", name="save")
+        self.assertIn("not set", option("max_surge"))
+        self.assertIn("a change replaces the processes", option("max_age"))
+        self.assertNotIn("a change replaces", option("kill_tree"))
+        self.assertEqual(browser.count(role="button", name="change cmd"), 0)
+        change("max_surge", "1")
+        wait_until(lambda: "1" in option("max_surge"), what=lambda: option("max_surge"))
+        change("kill_tree", "true")
+        wait_until(lambda: "true" in option("kill_tree"), what=lambda: option("kill_tree"))
+        change("stop_signal", "INT")
+        wait_until(lambda: "2" in option("stop_signal"), what=lambda: option("stop_signal"))
+        self.assertEqual(daemon.pids("web"), pids)
+        change("max_age", "5000")
+        wait_until(lambda: not set(pids) & set(daemon.pids("web")))
+        self.reads()
         self.no_errors()
 
     def test_WhyProcessesEndedIsTold(self):

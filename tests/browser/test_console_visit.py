@@ -9,6 +9,22 @@ ACCEPTOR = ("import socket, sys\\ns = socket.socket(fileno=int(sys.argv[1]))\\ns
 
 
 class OtherPages(PageCase):
+    def test_OnTheOverviewTheQueueIsDrawnTooAndMovesUnderLoad(self):
+        daemon, browser = self.page()
+        for label in ("connections per second", "queue", "in flight"):
+            browser.see(role="img", name=f"{label} of front over time")
+        # How high the line gets: in parts of the picture, from its lower edge.
+        height = ("(() => { const c = document.querySelector('canvas[aria-label=\"queue of front over time\"]');"
+                  " const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height);"
+                  " for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 100)"
+                  " return 1 - Math.floor(i / 4 / c.width) / c.height; return 0; })()")
+        wait_until(lambda: 0 < browser.run(script=height) < 0.3, what=lambda: browser.run(script=height))
+        address = daemon.client.ok("listsockets")["sockets"][0]
+        for _ in range(20):
+            self.addCleanup(socket.create_connection((address["host"], address["port"])).close)
+        wait_until(lambda: browser.run(script=height) > 0.7, what=lambda: browser.run(script=height))
+        self.no_errors()
+
     def test_AGraphOfASocketMovesUnderLoad(self):
         daemon, browser = self.page(config=f'''
 [watcher.acceptor]

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -161,6 +162,69 @@ class Console(ConsoleCase):
         self.assertEqual(web.run("nothing")[0], 404)
         self.assertEqual(web.get("/api/v1/plugins")[1]["plugins"]["console"]["mode"],
                          "isolated" if self.isolate else "in-process")
+
+    def test_WhatCanBeSetLiveIsEditableAndCostsNoProcess(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\nread_token = "{READ_TOKEN}"\n')
+        pids = daemon.wait_active("web", 2)
+        web = Web(port, Authorization=f"Bearer {TOKEN}")
+        status, answer = web.get("/api/v1/watchers/web")
+        self.assertEqual(status, 200, answer)
+        editable = answer["editable"]
+        self.assertLessEqual({"singleton", "stop_children", "kill_tree", "send_hup", "reload_mode", "on_demand", "critical",
+                              "ready_timeout", "max_surge", "max_unavailable", "max_age", "numprocesses"}, set(editable))
+        self.assertFalse({"cmd", "env", "uid", "stop_command", "hooks"} & set(editable))
+        for option, fresh in (("kill_tree", True), ("ready_timeout", 7), ("max_surge", 1), ("reload_mode", "sequential"),
+                              ("critical", False), ("stop_signal", "INT"), ("memory_max", "4G")):
+            self.assertEqual(editable[option]["effect"], "live", option)
+            status, answer = web.run("set", name="web", options={option: fresh}, waiting=True)
+            self.assertEqual(status, 200, (option, answer))
+        self.assertEqual(daemon.pids("web"), pids)
+        now = web.get("/api/v1/watchers/web")[1]["editable"]
+        self.assertEqual((now["kill_tree"]["value"], now["ready_timeout"]["value"], now["max_surge"]["value"]), (True, 7, 1))
+        self.assertEqual(editable["max_age"]["effect"], "respawn")
+        self.assertEqual(web.run("set", name="web", options={"max_age": 5000}, waiting=True)[0], 200)
+        self.assertFalse(set(daemon.wait_active("web", 2)) & set(pids))
+        reader = Web(port, Authorization=f"Bearer {READ_TOKEN}")
+        self.assertEqual(reader.get("/api/v1/watchers/web")[1]["editable"], {})
+
+    def test_RestartsAreCircusdsOwnCountWhichOutlivesAnArbiter(self):
+        daemon, port = self.run_console()
+        pids = daemon.wait_active("web", 2)
+
+        def row():
+            try:
+                status, answer = Web(self.port_of(daemon, arbiters)).get("/api/v1/watchers")
+            except (OSError, http.client.HTTPException):
+                return {}
+            return answer["watchers"][0] if status == 200 else {}
+        arbiters = 0
+        self.assertEqual((row()["restarts"], row()["replaced"]), (0, {}))
+        os.kill(pids[0], signal.SIGKILL)
+        wait_until(lambda: row().get("replaced") == {"died": 1}, what=row)
+        wait_until(lambda: len(set(daemon.pids("web")) - {pids[0]}) == 2)
+        daemon.client.ok("reload", name="web", waiting=True)
+        wait_until(lambda: row().get("replaced") == {"died": 1, "reload": 2}, what=row)
+        self.assertEqual(row()["restarts"], 3)
+        daemon.kill_arbiter()
+        arbiters = 1
+        shown = wait_until(lambda: (found := row()).get("restarts") == 3 and found, what=row)
+        self.assertEqual(shown["deaths"], 0, "of those only the console knows, which is another one")
+
+    def test_WhereItCanBeReachedAndByWhomIsSaid(self):
+        self.run_console()[0].wait_log("console: every user of this machine may operate here; a token or users in its "
+                                       "section closes it")
+        closed, _ = self.run_console(f'token = "{TOKEN}"\n')
+        closed.client.ok("plugin", name="console", action="restart", waiting=True)
+        self.port_of(closed, 1)  # what was said the first time is in the log by now
+        for text in ("every user of this machine", "can be reached from other machines"):
+            self.assertNotIn(text, closed.log())
+        reached = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n"
+                                  + self.section(f'token = "{TOKEN}"\n').replace("127.0.0.1:0", "0.0.0.0:0"))
+        self.port_of(reached)
+        reached.wait_log("put a proxy that speaks TLS in front")
+        line, = [each for each in reached.log().splitlines() if "can be reached" in each]
+        self.assertIn("[warning]", line)
+        self.assertIn("console: 0.0.0.0 can be reached from other machines, and passwords go over HTTP in the clear", line)
 
     def test_EventsAndOverviewsArePushed(self):
         daemon, port = self.run_console(f'token = "{TOKEN}"\n', config=f"""

@@ -1,4 +1,6 @@
-"""Every TOML snippet of docs/migration.md is a configuration that circusd --check passes without a warning."""
+"""Every TOML snippet of docs/migration.md is a configuration that circusd --check passes without a warning; what docs/config.md
+says of a plugin's table is what the plugin has."""
+import json
 import os
 import pathlib
 import re
@@ -31,6 +33,17 @@ class MigrationPage(unittest.TestCase):
         blocks = re.findall(r"^```(.*)$", (ROOT / "docs/migration.md").read_text(), re.M)
         self.assertEqual(blocks[1::2], [""] * (len(blocks) // 2))
         self.assertLessEqual(set(blocks[::2]), {"", "ini", "toml"})
+
+
+class ConfigPage(unittest.TestCase):
+    def test_TheTableAutoscaleHasTheOptionsAndDefaultsOfThePlugin(self):
+        table = re.search(r'R"\((.*)\)";', (ROOT / "plugins/autoscaler/options.hpp").read_text(), re.S).group(1)
+        options = {name: row.get("default") or None for name, row in json.loads(table).items()}
+        section = (ROOT / "docs/config.md").read_text().partition("## autoscale\n")[2].partition("\n# ")[0]
+        rows = re.findall(r"^\| ([a-z_]+) \| [^|]+ \| ([^|]+) \| ", section, re.M)
+        self.assertEqual(rows.pop(0)[0], "option")
+        shown = {name: None if default == "–" else json.loads(default.strip("`")) or None for name, default in rows}
+        self.assertEqual(shown, options)
 
 
 if __name__ == "__main__":

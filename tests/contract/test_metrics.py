@@ -25,6 +25,8 @@ from tools import tool
 MONITORING = ROOT / "docs/monitoring"
 OPEN = "application/openmetrics-text; version=1.0.0"
 SLEEPER = '"/bin/sleep 1000"'
+ACCEPTOR = ("import socket, sys\\ns = socket.socket(fileno=int(sys.argv[1]))\\ns.setblocking(True)\\nkept = []\\n"
+            "while True:\\n    kept.append(s.accept()[0])")
 SLOW = BUILD / "tests/plugins/so/sleeps.so"
 
 
@@ -217,6 +219,25 @@ use_sockets = true
             self.assertEqual(page.value("circus_socket_in_flight_connections", socket="web"), 0)
             figures = daemon.client.ok("listsockets", figures=True)["sockets"][0]["figures"]
             self.assertEqual(page.value("circus_socket_connections_total", socket="web"), figures["accepted"])
+
+    def test_ASocketShowsWhoIsServed(self):
+        daemon = self.run_with(f'''
+[socket.web]
+host = "127.0.0.1"
+port = 0
+[watcher.web]
+cmd = "/usr/bin/python3 -c"
+args = ["{ACCEPTOR}", "$(circus.sockets.web)"]
+use_sockets = true
+''')
+        daemon.wait_active("web", 1)
+        port = daemon.client.ok("listsockets")["sockets"][0]["port"]
+        with contextlib.ExitStack() as visitors:
+            for _ in range(3):
+                visitors.enter_context(socket.create_connection(("127.0.0.1", port)))
+            page = self.wait_value(daemon, 3, "circus_socket_in_flight_connections", socket="web")
+            self.assertEqual(page.value("circus_socket_queue_connections", socket="web"), 0)
+        self.wait_value(daemon, 0, "circus_socket_in_flight_connections", socket="web")
 
     def test_CountersOnlyGrowWhateverDies(self):
         daemon = self.run_with(f'''

@@ -318,18 +318,15 @@ class LogsTest(StreamCase):
                          waiting=True)
         self.assertEqual(daemon.client.ok("logs", name="w")["lines"], [])
 
-    def test_ErrorsSayWhereTheLinesAre(self):
+    def test_ErrorsSayWhatIsMissing(self):
         daemon = self.start_echo()
         self.assert_error(daemon.client.ask("logs"), 3, "message invalid 'name' is missing")
         self.assert_error(daemon.client.ask("logs", name="nobody"), 3, "program nobody not found")
         self.assert_error(daemon.client.ask("logs", name="w", lines="many"), 3, "'lines' isn't an integer")
         self.assert_error(daemon.client.ask("logs", name="w", cursor=5), 3, "'cursor' isn't a string")
         self.assert_error(daemon.client.ask("logs", name="w", stderr=True), 5,
-                          'no lines of w are kept in memory: its stderr is circusd\'s own; write '
+                          'no lines of w are kept in memory: its stderr is circusd\'s own; give it a stream, as '
                           'stderr_stream.class = "QueueStream"')
-        self.assert_error(daemon.client.ask("logs", name="file"), 5,
-                          f'no lines of file are kept in memory: its stdout goes to FileStream '
-                          f'"{daemon.directory}/out.log"; write stdout_stream.class = "QueueStream"')
         code, out, err = self.ctl(daemon, "logs", "nobody")
         self.assertEqual((code, out, err), (3, "", "error: program nobody not found\n"))
 
@@ -353,6 +350,57 @@ class LogsTest(StreamCase):
                 self.assertEqual(follower.stdout.readline(), f"followed {number}\n".encode())
             daemon.client.ok("rm", name="w", waiting=True)
             self.assertEqual(follower.wait(20), 3)
+        finally:
+            follower.kill()
+            follower.wait()
+            follower.stdout.close()
+
+    def texts(self, daemon, name, **more):
+        return [line["text"] for line in daemon.client.ok("logs", name=name, **more)["lines"]]
+
+    def test_StreamsOfEveryClassHaveLastLines(self):
+        daemon = self.prepare(self.echo("file", {"class": '"FileStream"', "filename": '"@DIR@/out.log"'})
+                              + self.echo("out", {"class": '"StdoutStream"'})
+                              + self.echo("fancy", {"class": '"FancyStdoutStream"', "color": '"red"'})
+                              + '\n[watcher.err]\ncmd = "@PROBE@"\nargs = ["--print-err", "2:oops"]\n'
+                              'stderr_stream.class = "WatchedFileStream"\nstderr_stream.filename = "@DIR@/err.log"\n',
+                              "file", "out", "fancy").start()
+        for name in ("file", "out", "fancy"):
+            pid = daemon.wait_active(name, 1)[0]
+            self.say(daemon, name, f"one of {name}", "two")
+            wait_until(lambda n=name: self.texts(daemon, n) == [f"one of {n}", "two"], what=lambda n=name: self.texts(daemon, n))
+            self.assertEqual(self.ctl(daemon, "logs", "-n", "1", name, str(pid)), (0, "two\n", ""))
+        wait_until(lambda: self.texts(daemon, "err", stderr=True) == ["oops", "oops"])
+        # Also of one that is gone, beside the lines of the next.
+        pid = daemon.pids("file")[0]
+        daemon.client.ok("restart", name="file", waiting=True)
+        daemon.wait_active("file", 1)
+        self.say(daemon, "file", "three")
+        wait_until(lambda: self.texts(daemon, "file") == ["one of file", "two", "three"])
+        self.assertEqual(self.texts(daemon, "file", pid=pid), ["one of file", "two"])
+        # For the next arbiter they begin anew.
+        daemon.kill_arbiter()
+        daemon.client = daemon.new_client()
+        daemon.wait_active("file", 1)
+        self.say(daemon, "file", "four")
+        wait_until(lambda: self.texts(daemon, "file")[-1:] == ["four"], what=lambda: self.texts(daemon, "file"))
+        self.assertNotIn("two", self.texts(daemon, "file"))
+        self.wait_text(daemon, "out.log", "one of file\ntwo\nthree\nfour\n")
+
+    def test_LinesOfAFileAreFollowedAndTakeNoMoreThanTheirShareOfMemory(self):
+        daemon = self.prepare(printer("loud", 200_000, {"class": '"FileStream"', "filename": '"@DIR@/loud.log"'})
+                              + self.echo("file", {"class": '"FileStream"', "filename": '"@DIR@/out.log"'}), "file").start()
+        daemon.wait_active("file", 1)
+        wait_until(lambda: self.read(daemon, "loud.log").count("\n") == 200_000)
+        kept = daemon.client.ok("logs", name="loud", lines=1_000_000)["lines"]
+        self.assertLessEqual(sum(len(line["text"]) + 1 for line in kept), 32 * 1024)
+        self.assertGreaterEqual(len(kept), 100)
+        follower = subprocess.Popen([CIRCUSCTL, "--endpoint", daemon.endpoint, "logs", "-f", "file"],
+                                    stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        try:
+            for number in range(3):
+                self.say(daemon, "file", f"followed {number}")
+                self.assertEqual(follower.stdout.readline(), f"followed {number}\n".encode())
         finally:
             follower.kill()
             follower.wait()

@@ -30,7 +30,8 @@ numprocesses = 2
 [watcher.talks]
 cmd = "n=0; while :; do n=$((n + 1)); echo tick $n; sleep 0.05; done"
 shell = true
-stdout_stream.class = "QueueStream"
+stdout_stream.class = "FileStream"
+stdout_stream.filename = "@DIR@/talks.log"
 
 [watcher.off]
 cmd = "@PROBE@"
@@ -296,6 +297,32 @@ class LiveTest(TmuxCase):
         [pid] = [pid for pid in pids if f"stop process {pid} of web" in asked]
         self.keys("y")
         wait_until(lambda: pid not in daemon.pids("web"))
+
+    def test_TheOrderTheProcessesAndAReload(self):
+        daemon = self.daemon_
+        pids = daemon.pids("web")
+        for pid in pids:
+            self.wait_screen(f" {pid} ")
+        for order in ("cpu", "memory", "age", "processes", "name"):
+            self.keys("s")
+            self.wait_screen(f"s sort: {order} ")
+        self.keys("t")
+        for pid in pids:
+            self.wait_gone(f" {pid} ")
+        self.keys("t")
+        for pid in pids:
+            self.wait_screen(f" {pid} ")
+        self.select("web")
+        self.keys("R")
+        self.wait_screen("reload web, new processes before old ones end?")
+        self.keys("n")
+        self.wait_gone("reload web")
+        self.assertEqual(daemon.pids("web"), pids)
+        self.keys("R")
+        self.wait_screen("reload web, new processes before old ones end?")
+        self.keys("y")
+        self.wait_screen("reload of web")
+        wait_until(lambda: not set(pids) & set(daemon.wait_active("web", 2)))
 
     def test_ALogIsFollowedAndLeft(self):
         self.select("talks")

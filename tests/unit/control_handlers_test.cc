@@ -1,6 +1,7 @@
 // Every command by its message, on the real arbiter.
 #include <unistd.h>
 
+#include "config/option_table.hpp"
 #include "control/command_table.hpp"
 #include "control/controller.hpp"
 #include "fake_stack.hpp"
@@ -225,11 +226,13 @@ TEST_F(ControlTest, LogsAsksForTheLinesOfTheWatcherAndShowsWhatIsKept) {
     EXPECT_EQ(query.lines, 20u);
     EXPECT_EQ(query.pid, 7);
     EXPECT_EQ(query.cursor, "r.0");
-    EXPECT_EQ(
-        ask("logs", {{"name", "web"}}),
-        error(5,
-              "no lines of web are kept in memory: its stdout is circusd's own; write stdout_stream.class = "
-              "\"QueueStream\""));
+    EXPECT_EQ(ask("logs", {{"name", "web"}}),
+              error(5,
+                    "no lines of web are kept in memory: its stdout is circusd's own; give it a stream, as "
+                    "stdout_stream.class = \"QueueStream\""));
+    EXPECT_EQ(ask("set", {{"name", "web"}, {"options", {{"stdout_stream", {{"class", "StdoutStream"}}}}}}),
+              ok());
+    EXPECT_EQ(ask("logs", {{"name", "web"}})["lines"].size(), 2u) << "whatever the class";
     EXPECT_EQ(ask("rm", {{"name", "web"}}), ok());
     EXPECT_EQ(streams.forgotten, std::vector<std::string>{"web"});
 }
@@ -249,6 +252,28 @@ TEST_F(ControlTest, OptionsAndGetShowTheSame) {
               ok({{"options", {{"numprocesses", 3}, {"cmd", "/bin/program"}}}}));
     EXPECT_EQ(ask("get", {{"name", "web"}, {"keys", {"cmd", "k"}}}), error(3, "'k' option not found"));
     EXPECT_EQ(ask("get", {{"name", "web"}, {"keys", {{{"zz", 1}}}}}), error(3, "{'zz': 1} option not found"));
+}
+
+TEST_F(ControlTest, OptionsSayWhatCanBeSetAndWhatThatDoes) {
+    watcher("web", 3).env = {{"API_KEY", "abc"}, {"PLAIN", "x"}};
+    serve();
+    EXPECT_FALSE(ask("options", {{"name", "web"}}).contains("settable"));
+    const Json settable = ask("options", {{"name", "web"}, {"settable", true}})["settable"];
+    const auto row = [](const char* type, const char* effect, const Json& value) {
+        return Json{{"type", type}, {"effect", effect}, {"value", value}};
+    };
+    EXPECT_EQ(settable["numprocesses"], row("integer", "count", 3));
+    EXPECT_EQ(settable["max_age"], row("integer", "respawn", 0));
+    EXPECT_EQ(settable["max_surge"], row("integer", "live", nullptr)) << "also what is not set";
+    EXPECT_EQ(settable["autostart"], row("boolean", "live", true)) << "also what options does not show";
+    EXPECT_EQ(settable["stop_signal"], row("signal", "live", 15));
+    EXPECT_EQ(settable["memory_max"]["type"], "size");
+    EXPECT_EQ(settable["cmd"]["effect"], "respawn");
+    EXPECT_EQ(settable["env"], row("any", "respawn", {{"API_KEY", "********"}, {"PLAIN", "x"}}));
+    for (const auto& option : config::watcher_options())
+        EXPECT_EQ(settable.contains(std::string(option.name)),
+                  option.name != "hooks" && option.name != "rlimit_LIMIT")
+            << option.name;
 }
 
 TEST_F(ControlTest, GlobalOptionsAreAllOrOne) {

@@ -16,15 +16,11 @@ endforeach()
 
 # The page in a real Chromium (configs/packages.sh browser); skipped, with the reason, where that, node or npm is missing.
 # playwright-core, which drives it, is fetched by npm into the folder of the build when the first of them runs. Chromium works
-# where the other tests wait: one of these has the place of two. Not a part of tests/run.sh: on a very busy machine Chromium
-# has been seen to give no answer for minutes, and the suites have not been green 50 times in a row.
-option(CIRCUS_BROWSER_TESTS "Test the console's page in Chromium" OFF)
-if(CIRCUS_BROWSER_TESTS)
-    foreach(suite console_page console_visit)
-        add_test(NAME contract_${suite}
-            COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_${suite}.py)
-        set_tests_properties(contract_${suite} PROPERTIES
-            LABELS contract COST 100 PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77
-            ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
-    endforeach()
-endif()
+# where the other tests wait: one of these has the places of four.
+foreach(suite console_page console_visit)
+    add_test(NAME contract_${suite}
+        COMMAND ${CIRCUS_PYTHON} ${CMAKE_SOURCE_DIR}/tests/browser/test_${suite}.py)
+    set_tests_properties(contract_${suite} PROPERTIES
+        LABELS contract COST 100 PROCESSORS 4 TIMEOUT 900 SKIP_RETURN_CODE 77
+        ENVIRONMENT "CIRCUS_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
+endforeach()

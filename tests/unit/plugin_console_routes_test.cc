@@ -24,7 +24,7 @@ TEST_F(ConsoleTest, APathIsACommand) {
     get("/api/v1/watchers/web/autoscale");
     get("/api/v1/sockets");
     EXPECT_THAT(backend.calls,
-                ElementsAre(FakeBackend::Call{"options", {{"name", "my job"}}},
+                ElementsAre(FakeBackend::Call{"options", {{"name", "my job"}, {"settable", true}}},
                             FakeBackend::Call{"logs", {{"name", "web"}, {"lines", 5}, {"stderr", true}}},
                             FakeBackend::Call{"deaths", {{"name", "web"}, {"last", 5}}},
                             FakeBackend::Call{"gauge", {{"watcher", "web"}}},
@@ -123,7 +123,7 @@ TEST_F(ConsoleTest, AWebSocketIsLetInAsEverybodyElse) {
     bearer(kToken);
     EXPECT_EQ(open("/api/v1/events?topic=watcher.*&past=9999&overview=1&watcher=web"), 101);
     EXPECT_EQ(wish.topic, "watcher.*");
-    EXPECT_EQ(wish.past, 200u);
+    EXPECT_EQ(wish.past, 1000u) << "as many as are kept";
     EXPECT_TRUE(wish.overview);
     EXPECT_EQ(wish.watcher, "web");
     EXPECT_EQ(open("/api/v1/events?past=-1"), 400);
@@ -157,7 +157,7 @@ TEST_F(ConsoleEndpointsTest, APathNamesWhoseCircusdItIsAbout) {
     EXPECT_EQ(ask_east("POST", "/commands/incr", {{"name", "web"}}).status, 200);
     EXPECT_EQ(ask_east("GET", "/watchers/web").status, 200);
     EXPECT_THAT(east.calls, ElementsAre(FakeBackend::Call{"incr", {{"name", "web"}}},
-                                        FakeBackend::Call{"options", {{"name", "web"}}}));
+                                        FakeBackend::Call{"options", {{"name", "web"}, {"settable", true}}}));
     EXPECT_THAT(backend.calls, IsEmpty());
     const Json list = json(get("/api/v1/endpoints")).at("endpoints");
     EXPECT_EQ(list.at(0).at("name"), "");
@@ -236,6 +236,8 @@ TEST_F(ConsoleTest, AnOverviewIsPutTogetherOfCommands) {
                                                     {"12", {{"cpu", 2.5}, {"mem", 1}, {"mem_info1", "1M"}}},
                                                     {"13", "No such process (stopped?)"}}}}}});
     backend.answers["get"] = FakeBackend::ok({{"options", {{"numprocesses", 3}}}});
+    backend.answers["figures"] =
+        FakeBackend::ok({{"watchers", {{"My web", {{"replaced", {{"died", 2}, {"reload", 5}}}}}}}});
     parts->overview.heard("watcher.my_web.spawn", Json::object());
     parts->overview.heard("watcher.my_web.reap", Json::object());
     const Json web = json(get("/api/v1/watchers")).at("watchers").at(0);
@@ -247,7 +249,9 @@ TEST_F(ConsoleTest, AnOverviewIsPutTogetherOfCommands) {
                          {"rss", 3.0 * (1 << 20)},
                          {"spawns", 1},
                          {"deaths", 1},
-                         {"numprocesses", 3}}));
+                         {"numprocesses", 3},
+                         {"restarts", 7},
+                         {"replaced", {{"died", 2}, {"reload", 5}}}}));
     EXPECT_EQ(parts->overview.processes("My web").size(), 2u);
     // Options are asked for again only when they may have changed.
     backend.calls.clear();
@@ -259,12 +263,39 @@ TEST_F(ConsoleTest, AnOverviewIsPutTogetherOfCommands) {
     EXPECT_EQ(backend.calls.back().properties.at("name"), "My web");
 }
 
+TEST_F(ConsoleTest, WhatBecameOfProcessesIsAskedForWhenOneHasEnded) {
+    set_up();
+    backend.answers["status"] = FakeBackend::ok({{"statuses", {{"web", "active"}}}});
+    const auto restarts = [&] {
+        return json(get("/api/v1/watchers")).at("watchers").at(0).value("restarts", Json());
+    };
+    const auto asked = [&] {
+        return std::count_if(backend.calls.begin(), backend.calls.end(),
+                             [](const auto& call) { return call.command == "figures"; });
+    };
+    // A Circus in Python knows no such command: that is asked again now and then, and is no error.
+    backend.answers["figures"] = FakeBackend::error(CIRCUS_E_NOT_FOUND, "unknown command: 'figures'");
+    EXPECT_EQ(restarts(), Json());
+    EXPECT_EQ(restarts(), Json());
+    EXPECT_EQ(asked(), 1);
+    now += std::chrono::seconds(11);
+    backend.answers["figures"] = FakeBackend::error(CIRCUS_E_AGAIN, "nobody answers");
+    EXPECT_EQ(restarts(), Json());
+    backend.answers["figures"] = FakeBackend::ok({{"watchers", {{"web", {{"replaced", {{"died", 1}}}}}}}});
+    EXPECT_EQ(restarts(), 1) << "it may be there by now";
+    backend.answers["figures"] = FakeBackend::ok({{"watchers", {{"web", {{"replaced", {{"died", 2}}}}}}}});
+    EXPECT_EQ(restarts(), 1);
+    parts->overview.heard("watcher.web.reap", Json::object());
+    EXPECT_EQ(restarts(), 2);
+    EXPECT_EQ(asked(), 4);
+}
+
 TEST_F(ConsoleTest, WhoAsksDuringARoundGetsItsResult) {
     set_up();
     int answered = 0;
     for (int i = 0; i < 3; ++i)
         parts->overview.ask(now, [&](const Answer& answer) { answered += answer.ok(); });
-    EXPECT_EQ(backend.calls.size(), 4u);
+    EXPECT_EQ(backend.calls.size(), 5u);
     backend.answer_all();
     EXPECT_EQ(answered, 3);
     backend.answers["stats"] = FakeBackend::error(CIRCUS_E_CONFLICT, "no");

@@ -223,7 +223,8 @@ TEST_F(ConsoleServerTest, AnOverviewIsPushedToWhoWantsIt) {
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
         "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
     EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 101 "));
-    for (int i = 0; i < 4; ++i) next_call();
+    for (int i = 0; i < 5; ++i) next_call();
+    host.reply_to("figures", CIRCUS_OK, {{"watchers", Json::object()}});
     host.reply_to("status", CIRCUS_OK, {{"statuses", {{"web", "active"}}}});
     host.reply_to("stats", CIRCUS_OK, {{"infos", {{"web", {{"7", {{"pid", 7}, {"cpu", 1.0}}}}}}}});
     host.reply_to("listsockets", CIRCUS_OK, {{"sockets", Json::array()}});

@@ -398,5 +398,42 @@ TEST_F(ConsoleTest, WhatRunsIsNotSaidHereUnlessAllowed) {
     EXPECT_EQ(post("/api/v1/commands/set", {{"name", "x"}, {"options", {{"cmd", "x"}}}}).status, 200);
 }
 
+TEST_F(ConsoleTest, WhatMayBeChangedIsWhatCircusdCanSetAndTheConsoleAllows) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    const auto option = [](const char* effect, Json value) {
+        return Json{{"type", "any"}, {"effect", effect}, {"value", std::move(value)}};
+    };
+    const Json settable{{"cmd", option("respawn", "x")},
+                        {"critical", option("live", false)},
+                        {"max_age", option("respawn", 0)},
+                        {"numprocesses", option("count", 2)},
+                        {"stop_command", option("live", "")}};
+    backend.answers["options"] = FakeBackend::ok({{"options", {{"cmd", "x"}}}, {"settable", settable}});
+    const auto of = [this](const char* token) {
+        bearer(token);
+        return json(get("/api/v1/watchers/web"));
+    };
+    const Json seen = of(kToken);
+    EXPECT_EQ(seen.at("editable"), Json({{"critical", settable["critical"]},
+                                         {"max_age", settable["max_age"]},
+                                         {"numprocesses", settable["numprocesses"]}}));
+    EXPECT_EQ(seen.at("options"), Json({{"cmd", "x"}}));
+    EXPECT_FALSE(seen.contains("settable"));
+    EXPECT_EQ(of(kReadToken).at("editable"), Json::object());
+    set_up({{"token", kToken}, {"allow_add", true}});
+    EXPECT_EQ(of(kToken).at("editable"), settable);
+}
+
+TEST_F(ConsoleTest, OfACircusThatDoesNotSayTheUsualOptionsMayBeChanged) {
+    set_up({{"token", kToken}});
+    backend.answers["options"] =
+        FakeBackend::ok({{"options", {{"cmd", "x"}, {"max_age", 0}, {"numprocesses", 2}, {"uid", 0}}}});
+    bearer(kToken);
+    EXPECT_EQ(json(get("/api/v1/watchers/web")).at("editable"),
+              Json({{"max_age", {{"effect", "respawn"}}}, {"numprocesses", {{"effect", "live"}}}}));
+    backend.answers["options"] = FakeBackend::error(CIRCUS_E_INVALID, "program web not found");
+    EXPECT_EQ(get("/api/v1/watchers/web").status, 404);
+}
+
 }  // namespace
 }  // namespace console

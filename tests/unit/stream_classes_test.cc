@@ -9,6 +9,8 @@
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
 #include "config/option_table.hpp"
+#include "stream/last_lines.hpp"
+#include "stream/lines.hpp"
 #include "stream/ring.hpp"
 #include "stream/sink_class.hpp"
 #include "stream_fixture.hpp"
@@ -153,7 +155,7 @@ TEST(RingTest, IsBoundedInBytesAndSoIsAnAnswer) {
     for (int i = 0; i < 400; ++i) ring.append(1, 0, line + "\n");
     size_t total = 0;
     Tail tail = ring.read({.lines = 1000});
-    EXPECT_LE(tail.lines.size() * line.size(), Ring::kMaxAnswer);
+    EXPECT_LE(tail.lines.size() * line.size(), kMaxAnswer);
     std::string cursor = "x";
     do {
         tail = ring.read({.lines = 1000, .cursor = cursor});
@@ -202,7 +204,7 @@ TEST_F(QueueTest, LinesInPiecesAreWhole) {
     EXPECT_EQ(texts_of(*streams->tail("web", Channel::Stdout, {})), (Texts{"ab", "cd", "e", "f"}));
 }
 
-TEST_F(QueueTest, AWatcherThatIsForgottenOrWritesElsewhereKeepsNothing) {
+TEST_F(QueueTest, AWatcherThatIsForgottenKeepsNothingAndOneThatWritesElsewhereBeginsAnew) {
     run(queue(5), "x\n");
     streams->forget("Web");
     EXPECT_FALSE(streams->tail("web", Channel::Stdout, {}));
@@ -211,7 +213,12 @@ TEST_F(QueueTest, AWatcherThatIsForgottenOrWritesElsewhereKeepsNothing) {
     StreamSpec elsewhere = file("log");
     elsewhere.watcher = "web";
     run(elsewhere, "z\n");
+    EXPECT_EQ(texts_of(*streams->tail("web", Channel::Stdout, {})), Texts{"z"});
+    streams->forget("Web");
     EXPECT_FALSE(streams->tail("web", Channel::Stdout, {}));
+    run(elsewhere, "z\n");
+    run(queue(5), "y\n");
+    EXPECT_EQ(texts_of(*streams->tail("web", Channel::Stdout, {})), Texts{"y"});
 }
 
 TEST_F(QueueTest, AReaderDisturbsNobody) {
@@ -239,6 +246,139 @@ TEST_F(QueueTest, AReaderDisturbsNobody) {
     EXPECT_EQ(seen, 199'999);
     // Each line since then was either read or counted.
     EXPECT_EQ(got + skipped, 200'000u - static_cast<std::uint64_t>(before));
+}
+
+// ---- the last lines of any class ----
+
+TEST(LinesTest, NewlinesAreCountedInStepsAsOneByOne) {
+    std::string text;
+    for (int i = 0; i < 1000; ++i) {
+        EXPECT_EQ(count_newlines(text), static_cast<size_t>(std::count(text.begin(), text.end(), '\n')));
+        text += i % 7 == 0 || i > 500 ? '\n' : 'x';
+    }
+}
+
+TEST(LastLinesTest, OneThatWritesMuchDoesNotPushOutAnother) {
+    LastLines lines;
+    lines.append(1, 11, {}, "quiet\n");
+    for (int i = 0; i < 100; ++i) lines.append(2, 12, {}, many_lines(1000));
+    lines.append(1, 11, {}, "still here\n");
+    EXPECT_EQ(texts_of(lines.read({.pid = 11})), (Texts{"quiet", "still here"}));
+    EXPECT_EQ(texts_of(lines.read({.lines = 3})),
+              (Texts{"line 998 of the worker", "line 999 of the worker", "still here"}));
+    const Tail loud = lines.read({.lines = 1'000'000, .pid = 12});
+    size_t bytes = 0;
+    for (const auto& line : loud.lines) bytes += line.text.size() + 1;
+    EXPECT_LE(bytes, LastLines::kMost);
+    EXPECT_GT(bytes, LastLines::kMost * 3 / 4);
+    EXPECT_EQ(loud.lines.back().pid, 12);
+}
+
+TEST(LastLinesTest, ALineAtATimeCostsNoMoreThanItsShare) {
+    LastLines lines;
+    for (int i = 0; i < 100'000; ++i) lines.append(1, 11, {}, "\n");
+    // What it costs to hold a line counts too.
+    EXPECT_LT(lines.read({.lines = 1'000'000}).lines.size(), LastLines::kMost / 40);
+}
+
+TEST(LastLinesTest, ACursorGoesOnBehindTheLastAnswerAndTellsWhatIsGone) {
+    LastLines lines, other;
+    lines.append(1, 11, {}, "a\nb\n");
+    std::string cursor = lines.read({}).cursor;
+    lines.append(2, 12, {}, "c\n");
+    lines.append(1, 11, {}, "d\ne");
+    Tail tail = lines.read({.lines = 1, .cursor = cursor});
+    EXPECT_EQ(texts_of(tail), (Texts{"c"}));
+    tail = lines.read({.pid = 11, .cursor = tail.cursor});
+    EXPECT_EQ(texts_of(tail), (Texts{"d", "e"}));
+    EXPECT_TRUE(lines.read({.cursor = tail.cursor}).lines.empty());
+    EXPECT_EQ(tail.skipped, 0u);
+    EXPECT_EQ(lines.read({.lines = 0}).cursor, tail.cursor);
+    for (const std::string& foreign : {other.read({}).cursor, std::string("nonsense")})
+        EXPECT_EQ(texts_of(lines.read({.cursor = foreign})), (Texts{"a", "b", "c", "d", "e"})) << foreign;
+}
+
+TEST(LastLinesTest, EachLineIsReadOrCountedOnceInHoweverManyAnswers) {
+    LastLines lines;
+    std::string cursor = lines.read({}).cursor;
+    for (int i = 0; i < 50; ++i) {
+        lines.append(1, 11, {}, many_lines(100));
+        lines.append(2, 12, {}, "rare\n");
+    }
+    std::uint64_t got = 0, skipped = 0;
+    for (;;) {
+        const Tail tail = lines.read({.lines = 7, .cursor = cursor});
+        if (tail.lines.empty()) break;
+        got += tail.lines.size();
+        skipped += tail.skipped;
+        cursor = tail.cursor;
+    }
+    EXPECT_GT(skipped, 0u);
+    EXPECT_EQ(got + skipped, 50u * 101);
+}
+
+TEST(LastLinesTest, ThoseThatAreGoneHaveAsMuchTogetherAsOneThatLives) {
+    LastLines lines;
+    lines.append(1000, 5, {}, "alive\n");
+    for (int i = 0; i < 50; ++i) {
+        lines.append(static_cast<PipeId>(i + 1), 100 + i, {}, many_lines(800));
+        lines.left(static_cast<PipeId>(i + 1));
+    }
+    lines.left(77'777);  // it has never written
+    const Tail tail = lines.read({.lines = 1'000'000});
+    size_t bytes = 0;
+    for (const auto& line : tail.lines) bytes += line.text.size() + 1;
+    EXPECT_LE(bytes, LastLines::kMost + 6);
+    EXPECT_EQ(tail.lines.front().text, "alive");
+    EXPECT_EQ(tail.lines.back().pid, 149);
+    EXPECT_EQ(lines.read({.lines = 1'000'000, .pid = 149}).lines.size(), 800u) << "the last of them is whole";
+}
+
+TEST(LastLinesTest, ALineInTwoPiecesIsOneAndOfOneThatIsTooLongItsEndIsKept) {
+    LastLines lines;
+    lines.append(1, 11, "hel", "lo\nworld\n");
+    EXPECT_EQ(texts_of(lines.read({})), (Texts{"hello", "world"}));
+    const std::string cursor = lines.read({}).cursor;
+    lines.append(1, 11, std::string(50'000, 'x'), std::string(50'000, 'y') + "end\n");
+    const Tail tail = lines.read({.cursor = cursor});
+    ASSERT_EQ(tail.lines.size(), 1u);
+    EXPECT_TRUE(tail.lines[0].text.ends_with("yyyend"));
+    EXPECT_LE(tail.lines[0].text.size(), LastLines::kMost);
+    EXPECT_GT(tail.lines[0].text.size(), LastLines::kMost / 2);
+    EXPECT_EQ(tail.skipped, 0u);
+}
+
+struct LastLinesOfTest : StreamTest {
+    StreamSpec of(const char* class_name, Channel channel = Channel::Stdout) {
+        StreamSpec spec = file(class_name);
+        spec.class_name = class_name;
+        spec.watcher = "Web";
+        spec.channel = channel;
+        spec.time_format = "%Y";
+        return spec;
+    }
+};
+
+TEST_F(LastLinesOfTest, AFileHasThemWithoutTheTimeBeforeThem) {
+    auto one = spawn(of("FileStream"), many_lines(1000));
+    EXPECT_TRUE(reap(*one));
+    auto two = spawn(of("WatchedFileStream", Channel::Stderr), "o\nh");
+    EXPECT_TRUE(reap(*two));
+    const auto tail = streams->tail("WEB", Channel::Stdout, {.lines = 2});
+    ASSERT_TRUE(tail);
+    EXPECT_EQ(texts_of(*tail), (Texts{"line 998 of the worker", "line 999 of the worker"}));
+    EXPECT_EQ(tail->lines[0].pid, one->pid);
+    EXPECT_EQ(texts_of(*streams->tail("web", Channel::Stderr, {})), (Texts{"o", "h"}));
+    EXPECT_FALSE(streams->tail("other", Channel::Stdout, {}));
+}
+
+TEST_F(LastLinesOfTest, WhatASinkCannotWriteIsThereAllTheSame) {
+    const UniqueFd full(open("/dev/full", O_WRONLY | O_CLOEXEC));
+    make_streams(full.get());
+    auto worker = spawn(of("StdoutStream"), "seen\n");
+    EXPECT_TRUE(reap(*worker));
+    EXPECT_EQ(texts_of(*streams->tail("web", Channel::Stdout, {})), Texts{"seen"});
+    streams->shutdown(Milliseconds(10));
 }
 
 // ---- classes that are offered ----

@@ -17,7 +17,9 @@ export interface Watcher {
   mem: number;
   rss: number;
   spawns: number;
-  deaths: number;
+  deaths: number; // since the console started
+  restarts?: number; // processes that were replaced since circusd was started; a Circus in Python does not count them
+  replaced?: Record<string, number>; // the same by reason
 }
 export interface Figures {
   queue: number | null;
@@ -81,6 +83,13 @@ export interface Line {
   pid: number;
   time: number;
   text: string;
+}
+
+/** What `set` can change here; of a Circus in Python it is not known what type and value it has. */
+export interface Editable {
+  effect: "live" | "count" | "respawn" | "restart";
+  type?: "boolean" | "integer" | "number" | "string" | "signal" | "size" | "any";
+  value?: unknown;
 }
 
 export interface Death {

@@ -56,7 +56,7 @@ interface RowsProps {
 }
 
 // What is rendered; what changes all the time is drawn.
-const kRendered: (keyof Watcher)[] = ["name", "status", "running", "numprocesses", "singleton", "deaths"];
+const kRendered: (keyof Watcher)[] = ["name", "status", "running", "numprocesses", "singleton", "deaths", "restarts"];
 
 const Row = memo<{ watcher: Watcher; session: Session }>(
   ({ watcher, session }) => {
@@ -81,6 +81,7 @@ const Row = memo<{ watcher: Watcher; session: Session }>(
         <td class="number">
           <Of name={name} text={({ rss }) => bytes(rss)} />
         </td>
+        <td class="number">{figure(watcher.restarts)}</td>
         <td class="number">{watcher.deaths}</td>
         <td>
           <Actions name={name} session={session} />
@@ -200,6 +201,19 @@ function Newest() {
   );
 }
 
+// Name (one that begins with a blank is for screen readers alone), whether figures stand there, and what they are.
+const kColumns: [string, boolean, string?][] = [
+  ["Name", false],
+  ["State", false],
+  ["Processes", false],
+  ["CPU", true],
+  [" CPU over time", false],
+  ["Memory", true],
+  ["Restarts", true, "processes that were replaced since circusd was started"],
+  ["Ended", true, "processes that have ended since the console was started"],
+  [" Actions", false],
+];
+
 export function OverviewPage() {
   const { overview, session } = useStore("overview", "session");
   if (!overview || !session) return <p class="quiet">Waiting for the first figures …</p>;
@@ -211,9 +225,9 @@ export function OverviewPage() {
           <table>
             <thead>
               <tr>
-                {["Name", "State", "Processes", "CPU", "", "Memory", "Ended", ""].map((each, at) => (
-                  <th scope="col" class={at === 3 || at === 5 || at === 6 ? "number" : ""}>
-                    {each || <span class="hidden">{at === 4 ? "CPU over time" : "Actions"}</span>}
+                {kColumns.map(([name, number, title]) => (
+                  <th scope="col" class={number ? "number" : ""} title={title}>
+                    {name.startsWith(" ") ? <span class="hidden">{name.trim()}</span> : name}
                   </th>
                 ))}
               </tr>
@@ -235,7 +249,13 @@ export function OverviewPage() {
                   <th scope="col">Name</th>
                   <th scope="col">Address</th>
                   <th scope="col" class="number">Queue</th>
+                  <th scope="col">
+                    <span class="hidden">Queue over time</span>
+                  </th>
                   <th scope="col" class="number">In flight</th>
+                  <th scope="col">
+                    <span class="hidden">In flight over time</span>
+                  </th>
                   <th scope="col" class="number">Accepted</th>
                   <th scope="col">
                     <span class="hidden">Connections per second over time</span>
@@ -248,10 +268,16 @@ export function OverviewPage() {
                     <th scope="row">{name}</th>
                     <td>{path ?? `${host}:${port}`}</td>
                     <td class="number">{figure(figures?.queue)}</td>
+                    <td>
+                      <Sparkline of={`socket ${name} queue`} label={`queue of ${name} over time`} />
+                    </td>
                     <td class="number">{figure(figures?.in_flight)}</td>
+                    <td>
+                      <Sparkline of={`socket ${name} in_flight`} label={`in flight of ${name} over time`} />
+                    </td>
                     <td class="number">{figure(figures?.accepted)}</td>
                     <td>
-                      <Sparkline of={`socket ${name} rate`} label={`connections per second of ${name}`} />
+                      <Sparkline of={`socket ${name} rate`} label={`connections per second of ${name} over time`} />
                     </td>
                   </tr>
                 ))}

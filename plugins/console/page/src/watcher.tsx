@@ -1,6 +1,6 @@
 // One watcher: a card a process, its last lines, its options.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Autoscale, type Death, Failed, type Gauges, get, type Line, type Process } from "./api";
+import { type Autoscale, type Death, type Editable, Failed, type Gauges, get, type Line, type Process, type Watcher } from "./api";
 import { Decisions, GaugeTable, isScaled } from "./autoscaler";
 import { Deaths } from "./deaths";
 import { age, bytes, clock, percent } from "./format";
@@ -9,12 +9,6 @@ import { alike, memo } from "./memo";
 import { Actions, EventList, Scale, Status } from "./overview";
 import { useRead } from "./read";
 import { processOf, run, useDerived, useStore, watch } from "./store";
-
-// What `set` takes where allow_add is off, and what takes effect without a new process.
-const kEditable = [
-  "numprocesses", "graceful_timeout", "max_retry", "max_age", "max_age_variance", "warmup_delay", "priority",
-  "respawn", "autostart", "stop_signal", "min_uptime", "max_backoff",
-];
 
 const kCardLines = [
   { label: "CPU", colour: "--accent" },
@@ -109,7 +103,7 @@ function Logs({ name }: { name: string }) {
       } catch (error) {
         if (over) return;
         setWhy(error instanceof Error ? error.message : String(error));
-        // No stream keeps its lines: asking again would not change that.
+        // It has no stream: asking again would not change that.
         if (error instanceof Failed && error.status < 500) return;
       }
       timer = setTimeout(() => void look(), 1000);
@@ -155,19 +149,35 @@ type Options = Record<string, unknown>;
 
 const kEvery = 2000; // milliseconds between two looks at what is not pushed
 
+// What somebody has typed, as `set` takes it: a number, true, a list … where it can be read as one, and a text else, of
+// which circusd says what is wrong with it.
+function typed(text: string, { type }: Editable, value: unknown): unknown {
+  if (type ? type === "string" : typeof value === "string") return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const kCosts: Partial<Record<Editable["effect"], string>> = {
+  respawn: "a change replaces the processes",
+  restart: "a change restarts it",
+};
+
 function Option({ name, option, value, editable, changed }: {
   name: string;
   option: string;
   value: unknown;
-  editable: boolean;
+  editable: Editable | undefined;
   changed: () => void;
 }) {
   const [edit, setEdit] = useState(false);
-  const shown = typeof value === "string" ? value : JSON.stringify(value);
-  const save = async (event: SubmitEvent) => {
+  const shown = value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
+  const save = async (event: SubmitEvent, how: Editable) => {
     event.preventDefault();
     const text = String(new FormData(event.currentTarget as HTMLFormElement).get("value"));
-    const fresh = typeof value === "number" ? Number(text) : typeof value === "boolean" ? text === "true" : text;
+    const fresh = typed(text, how, value);
     if (!(await run("set", { name, options: { [option]: fresh }, waiting: true }))) return;
     setEdit(false);
     changed();
@@ -176,8 +186,8 @@ function Option({ name, option, value, editable, changed }: {
     <tr>
       <th scope="row">{option}</th>
       <td>
-        {edit ? (
-          <form class="inline" onSubmit={(event) => void save(event)}>
+        {edit && editable ? (
+          <form class="inline" onSubmit={(event) => void save(event, editable)}>
             <input name="value" aria-label={option} defaultValue={shown} autoFocus />
             <button>save</button>
             <button type="button" onClick={() => setEdit(false)}>
@@ -186,12 +196,13 @@ function Option({ name, option, value, editable, changed }: {
           </form>
         ) : (
           <>
-            <code>{shown}</code>{" "}
+            {shown ? <code>{shown}</code> : <span class="quiet">not set</span>}{" "}
             {editable && (
               <button type="button" aria-label={`change ${option}`} onClick={() => setEdit(true)}>
                 change
               </button>
-            )}
+            )}{" "}
+            {editable && <span class="quiet">{kCosts[editable.effect]}</span>}
           </>
         )}
       </td>
@@ -199,20 +210,29 @@ function Option({ name, option, value, editable, changed }: {
   );
 }
 
-function OptionTable({ name, off, options, read }: { name: string; off: boolean; options: Options; read: () => void }) {
+interface OptionTableProps {
+  name: string;
+  off: boolean;
+  found: { options: Options; editable?: Record<string, Editable> };
+  read: () => void;
+}
+
+// All that circusd shows, and what it does not show but can change.
+function OptionTable({ name, off, found: { options, editable = {} }, read }: OptionTableProps) {
+  const names = [...new Set([...Object.keys(options), ...Object.keys(editable)])].sort();
   return (
     <section aria-labelledby="options">
       <h2 id="options">Options</h2>
       <div class="wide">
         <table class="options">
           <tbody>
-            {Object.entries(options).map(([option, value]) => (
+            {names.map((option) => (
               <Option
                 key={option}
                 name={name}
                 option={option}
-                value={value}
-                editable={!off && kEditable.includes(option)}
+                value={options[option] ?? editable[option]?.value}
+                editable={off ? undefined : editable[option]}
                 changed={read}
               />
             ))}
@@ -242,7 +262,7 @@ const Details = memo<{ name: string; off: boolean; wanted: number | undefined }>
     ({ events }) => events.find(({ topic, payload }) => payload["watcher"] === name && /\.(death|spawn_failed)$/.test(topic))?.seq,
   );
   const deaths = useRead<{ deaths: Death[] }>(`${path}/deaths?last=20`, ended);
-  const options = useRead<{ options: Options }>(path, `${turn} ${wanted}`);
+  const options = useRead<OptionTableProps["found"]>(path, `${turn} ${wanted}`);
   const gauges = useRead<{ gauges: Gauges }>(`${path}/gauges`, 0, kEvery);
   const scaled = isScaled(gauges.value?.gauges);
   const decided = useRead<Autoscale>(scaled ? `${path}/autoscale` : null, turn, kEvery);
@@ -256,10 +276,19 @@ const Details = memo<{ name: string; off: boolean; wanted: number | undefined }>
       <Deaths deaths={(deaths.value?.deaths ?? []).slice().reverse()} />
       <OwnEvents name={name} />
       <GaugeTable gauges={gauges.value?.gauges ?? {}} />
-      <OptionTable name={name} off={off} options={options.value?.options ?? {}} read={read} />
+      <OptionTable name={name} off={off} found={options.value ?? { options: {} }} read={read} />
     </>
   );
 });
+
+// "7 restarts (5 reload, 2 died) · "
+function restartsOf({ restarts, replaced = {} }: Watcher): string {
+  if (restarts === undefined) return "";
+  const reasons = Object.entries(replaced)
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, count]) => `${count} ${reason.replace("_", " ")}`);
+  return `${restarts} ${restarts === 1 ? "restart" : "restarts"}${reasons.length ? ` (${reasons.join(", ")})` : ""} · `;
+}
 
 export function WatcherPage({ name }: { name: string }) {
   const { overview, session } = useStore("overview", "session");
@@ -283,7 +312,8 @@ export function WatcherPage({ name }: { name: string }) {
           <Scale watcher={watcher} session={session} /> <Actions name={name} session={session} />
         </p>
         <p class="quiet">
-          {percent(watcher.cpu)} CPU · {bytes(watcher.rss)} · {watcher.deaths} ended since the console started
+          {percent(watcher.cpu)} CPU · {bytes(watcher.rss)} · {restartsOf(watcher)}
+          {watcher.deaths} ended since the console started
         </p>
         {known && processes.length === 0 && <p class="quiet">It has no processes.</p>}
         <Cards processes={processes} name={name} off={off} />
