@@ -122,6 +122,7 @@ class ArbiterProcess {
         service_->ready();
         log::info(cat("circusd ", CIRCUSD_VERSION, takes_over() ? " goes on as " : " runs as ",
                       hello_->keeper_pid, ", control at ", arbiter_->config().endpoint));
+        if (hello_->setback[0] != '\0') log::error(std::string_view(hello_->setback));
         if (takes_over()) record_.inherit(left_state_, *hello_, clock_.now(), *plugins_);
         // Before any of them runs: how often may be what the next arbiter must know.
         link_->save_beside(record_.saved(*plugins_));

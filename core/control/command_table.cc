@@ -508,7 +508,8 @@ const std::vector<Command>& table() {
          .help =
              "Looks whether BINARY can take over and reads the configuration; then circusd becomes it, with "
              "the same pid, processes and sockets. One that cannot leaves everything as it is, and the "
-             "answer says why. Signal USR2 does the same with the binary that circusd was started from.",
+             "answer says why. One that turns out not to start after that gives way to the binary before, "
+             "and the log says why. Signal USR2 does the same with the binary that circusd was started from.",
          .properties = {{"binary", Type::Text}},
          .arguments = {{"binary", Kind::Text, false,
                         "the whole path of a circusd; without it the file that this one was started from"}},
