@@ -318,7 +318,8 @@ const std::vector<Command>& table() {
          .summary = "show the plugins, and what they cost",
          .help =
              "Shows each plugin with its state, version, file and mode, how often it was called, how many "
-             "of these calls took longer than 5 ms or failed, and the time it has spent in all.",
+             "of these calls took longer than 5 ms or failed, and the time it has spent in all. A library of "
+             "hooks is among them while it is in quarantine.",
          .answer =
              "`plugins`, {name: {`state`, `use`, `file`, `version`, `summary`, `mode`, `priority`, `calls`, "
              "`slow`, `errors`, `time` in seconds, and `error` where it failed or is quarantined}}",
