@@ -122,12 +122,17 @@ class ArbiterProcess {
         service_->ready();
         log::info(cat("circusd ", CIRCUSD_VERSION, takes_over() ? " goes on as " : " runs as ",
                       hello_->keeper_pid, ", control at ", arbiter_->config().endpoint));
-        if (takes_over()) record_.inherit(left_state_, *hello_, clock_.now(), *plugins_);
-        // Before any of them runs: how often may be what the next arbiter must know.
+        if (hello_->setback[0] != '\0') log::error(std::string_view(hello_->setback));
+        if (takes_over())
+            record_.inherit(left_state_, *hello_, clock_.now(),
+                            from_seconds(arbiter_->config().arbiter_timeout), *plugins_);
+        if (!takes_over()) arbiter_->start();
+        // Before any of them runs: one that ends this process before its first turn leaves the next arbiter
+        // all that it must know, and how often that was.
         link_->save_beside(record_.saved(*plugins_));
+        arbiter_->save_wanted();
         plugins_->configure(arbiter_->plugins());
         plugins_->settle();
-        if (!takes_over()) arbiter_->start();
         if (takes_over()) news_.start(kReturn);
         arm();
         let_go_.start(sys::kStartLasts);
@@ -287,7 +292,8 @@ class ArbiterProcess {
                          control::Figures::Sources{*arbiter_, streams_, bus_, turns_, hello_->keeper_pid});
         upgrade_.emplace(server_->controller()->registry(), *keeper_, worker_port_, options_.file,
                          [this] { leaving_.start(kLeaveDelay); });
-        plugins_.emplace(board_, [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
+        plugins_.emplace(board_, hook_libraries_,
+                         [this](const config::PluginConfig& plugin) { return make_runner(plugin); });
         board_.keepsakes().when_kept([this] { link_->save_beside(record_.saved(*plugins_)); });
         settings_->attach({loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid,
                            *plugins_, *guard_, *service_, *link_, holds_},

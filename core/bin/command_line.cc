@@ -84,7 +84,7 @@ CommandLine parse_command_line(int argc, char** argv) {
         return line;
     }
     if (app.count("--resumes") > 0) {
-        line.exit_code = asked_version == keeper::kKeeperStateVersion ? 0 : 1;
+        line.exit_code = keeper::is_known_state(asked_version) ? 0 : 1;
         return line;
     }
     for (const char* option : {"--config", "--pidfile", "--log-level", "--log-output"})

@@ -37,7 +37,7 @@ void KeeperLink::save(const std::string& state) {
 void KeeperLink::save_beside(std::string state) {
     if (state == beside_) return;
     beside_ = std::move(state);
-    if (!is_alone()) client_.save(state_ + beside_);
+    if (!is_alone() && !state_.empty()) client_.save(state_ + beside_);
 }
 
 void KeeperLink::settled() {

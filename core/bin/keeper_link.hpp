@@ -34,7 +34,7 @@ class KeeperLink final : public supervise::KeeperPort {
     // Once the state that does not name it any more is saved: settled().
     void drop(supervise::HoldId id) override;
     void save(const std::string& state) override;
-    // What is saved along with it, of who is no watcher.
+    // What is saved along with it, of who is no watcher; not before there is something to go along with.
     void save_beside(std::string state);
     // At the end of each turn.
     void settled();

@@ -1,7 +1,5 @@
 #include "bin/plugin_record.hpp"
 
-#include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
@@ -12,42 +10,41 @@ namespace circus::bin {
 
 namespace {
 
-constexpr std::ptrdiff_t kTooOften = 3;
-constexpr std::chrono::seconds kWithin{60};
+constexpr std::size_t kTooOften = 3;
 
 }  // namespace
 
 void PluginRecord::inherit(const std::string& state, const keeper::HelloMessage& hello, TimePoint now,
-                           plugin::Plugins& plugins) {
+                           Duration arbiter_timeout, plugin::Plugins& plugins) {
     const auto records = supervise::read_records(state);
     for (const auto& record : records ? *records : std::vector<supervise::Record>{}) {
         if (record.kind != supervise::RecordKind::Plugins) continue;
         const Json saved = supervise::from_bytes(record.bytes);
         for (const Json& death : saved.at("deaths"))
-            deaths_.emplace_back(death.at(0).get<std::string>(),
-                                 TimePoint(Duration(death.at(1).get<Duration::rep>())));
+            deaths_.add(death.at(0).get<std::string>(),
+                        TimePoint(Duration(death.at(1).get<Duration::rep>())));
         plugins.restore(saved.at("plugins"));
     }
-    while (!deaths_.empty() && deaths_.front().second + kWithin < now) deaths_.pop_front();
+    const Duration window = PluginDeaths::window(arbiter_timeout);
+    deaths_.forget_before(now - window);
     const std::string culprit = hello.plugin;
     if (culprit.empty()) return;
-    deaths_.emplace_back(culprit, now);
-    const auto count = std::count_if(deaths_.begin(), deaths_.end(),
-                                     [&culprit](const auto& death) { return death.first == culprit; });
+    const std::size_t count = deaths_.add(culprit, now);
+    const std::string how_often =
+        cat(count, count == 1 ? " time" : " times", " within ", to_seconds(window), " s");
     log::error(cat("plugin ", culprit, " was being called (", std::string_view(hello.callback),
-                   ") when the arbiter died, ", count, count == 1 ? " time" : " times", " within ",
-                   kWithin.count(), " s"));
+                   ") when the arbiter died, ", how_often));
     if (count < kTooOften) return;
-    plugins.quarantine(culprit, cat("the arbiter died in it ", count, " times within ", kWithin.count(),
-                                    " s, last in ", std::string_view(hello.callback)));
-    std::erase_if(deaths_, [&culprit](const auto& death) { return death.first == culprit; });
+    plugins.quarantine(
+        culprit, cat("the arbiter died in it ", how_often, ", last in ", std::string_view(hello.callback)));
+    deaths_.forget(culprit);
 }
 
 std::string PluginRecord::saved(const plugin::Plugins& plugins) const {
     Json of_plugins = plugins.saved();
-    if (of_plugins.empty() && deaths_.empty()) return {};
+    if (of_plugins.empty() && deaths_.all().empty()) return {};
     Json deaths = Json::array();
-    for (const auto& [plugin, at] : deaths_) deaths.push_back({plugin, at.time_since_epoch().count()});
+    for (const auto& [plugin, at] : deaths_.all()) deaths.push_back({plugin, at.time_since_epoch().count()});
     std::string record;
     supervise::append_record(
         record, supervise::RecordKind::Plugins,

@@ -1,15 +1,14 @@
-// PluginRecord: which plugins were running when an arbiter died, and what becomes of those that do it again
-// and again. Goes from arbiter to arbiter in the saved state, with what operators said of plugins. The loop's
-// thread.
+// PluginRecord: which plugins, or libraries of hooks, were running when an arbiter died, and what becomes of
+// those that do it again and again. Goes from arbiter to arbiter in the saved state, with what operators said
+// of plugins. The loop's thread.
 #pragma once
 
-#include <deque>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "base/clock.hpp"
 #include "base/json.hpp"
+#include "bin/plugin_deaths.hpp"
 #include "bin/shared_page.hpp"
 #include "keeper/wire.hpp"
 #include "plugin/meter.hpp"
@@ -33,11 +32,11 @@ class PluginRecord {
   public:
     // Before the plugins are configured: what the arbiter before knew, and how it ended.
     void inherit(const std::string& state, const keeper::HelloMessage& hello, TimePoint now,
-                 plugin::Plugins& plugins);
+                 Duration arbiter_timeout, plugin::Plugins& plugins);
     std::string saved(const plugin::Plugins& plugins) const;
 
   private:
-    std::deque<std::pair<std::string, TimePoint>> deaths_;  // in a plugin's call, the oldest first
+    PluginDeaths deaths_;
 };
 
 }  // namespace circus::bin

@@ -101,6 +101,10 @@ void Upgrade::begin(std::string binary, control::CommandRegistry::Answered answe
 }
 
 void Upgrade::on_upgraded(int error) {
+    if (error == EPROTO)
+        return end(refused(cat(binary_,
+                               " does not understand what this version has written down; circusd runs "
+                               "on as it was")));
     if (error != 0) return end(refused(sys_error(cat("cannot run ", binary_), error).text));
     end(Json::object());
     leave_();

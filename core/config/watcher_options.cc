@@ -254,8 +254,8 @@ std::vector<Row<W>> make_watcher_rows() {
         boolean_row("autostart", &W::autostart, Live, "start together with the daemon"),
         boolean_row("respawn", &W::respawn, Live, "replace a process that ended by itself"),
         integer_row("max_retry", &W::max_retry, {-1, INT_MAX}, Live,
-                    "failed spawns in a row before the watcher stops, a process that is never ready is one; "
-                    "-1: for ever"),
+                    "failed spawns in a row before the watcher stops, a process that is never ready is one "
+                    "while no other is ready; -1: for ever"),
         number_row("min_uptime", &W::min_uptime, 0, Live,
                    "seconds; a process that lived shorter is replaced after a growing pause"),
         max_backoff_row(),

@@ -321,7 +321,8 @@ const std::vector<Command>& table() {
          .summary = "show the plugins, and what they cost",
          .help =
              "Shows each plugin with its state, version, file and mode, how often it was called, how many "
-             "of these calls took longer than 5 ms or failed, and the time it has spent in all.",
+             "of these calls took longer than 5 ms or failed, and the time it has spent in all. A library of "
+             "hooks is among them while it is in quarantine.",
          .answer =
              "`plugins`, {name: {`state`, `use`, `file`, `version`, `summary`, `mode`, `priority`, `calls`, "
              "`slow`, `errors`, `time` in seconds, and `error` where it failed or is quarantined}}",
@@ -511,7 +512,8 @@ const std::vector<Command>& table() {
          .help =
              "Looks whether BINARY can take over and reads the configuration; then circusd becomes it, with "
              "the same pid, processes and sockets. One that cannot leaves everything as it is, and the "
-             "answer says why. Signal USR2 does the same with the binary that circusd was started from.",
+             "answer says why. One that turns out not to start after that gives way to the binary before, "
+             "and the log says why. Signal USR2 does the same with the binary that circusd was started from.",
          .properties = {{"binary", Type::Text}},
          .arguments = {{"binary", Kind::Text, false,
                         "the whole path of a circusd; without it the file that this one was started from"}},

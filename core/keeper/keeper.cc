@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "keeper/child.hpp"
+#include "keeper/reexec.hpp"
 #include "keeper/service.hpp"
 
 namespace circus::keeper {
@@ -79,6 +80,10 @@ int give_up(const char* act, int error) {
 }  // namespace
 
 int run_keeper(KeeperOptions options) {
+    // Before anything is touched: the binary before is to find it as it was.
+    if (options.resume >= 0 && !can_take_up(options.resume))
+        return give_up("cannot take over what the keeper before has written down, nor go back to it",
+                       hand_back(options.resume, options.argv));
     if (!open_standard_descriptors()) return give_up("cannot open /dev/null", errno);
     syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);  // what was inherited goes no further
     take_over_signals();

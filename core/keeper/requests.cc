@@ -303,6 +303,9 @@ void Service::on_hold(const HoldMessage& message, Incoming& in) {
 
 void Service::on_ready() {
     is_arbiter_ready_ = was_ready_ = true;
+    ready_by_ = {};
+    binary_before_.reset();
+    hello_.setback[0] = '\0';
     beat_at_ = Monotonic::now();
     look_for_a_beat();
     let_go_at_ = beat_at_ + sys::kStartLasts;

@@ -117,7 +117,7 @@ int Service::run() {
 
 TimePoint Service::next_deadline() const {
     TimePoint next{};
-    for (const TimePoint at : {restart_at_, heart_look_at_, retry_at_, sweep_at_, stop_sweep_at_,
+    for (const TimePoint at : {restart_at_, heart_look_at_, ready_by_, retry_at_, sweep_at_, stop_sweep_at_,
                                arbiter_kill_at_, give_up_at_, next_kill_at_, let_go_at_})
         if (at != TimePoint{} && (next == TimePoint{} || at < next)) next = at;
     return next;

@@ -8,7 +8,9 @@
 //
 // An arbiter that dies once it was ready is followed by another, again and again, at growing distances; the
 // children live on meanwhile. One that dies before it was ever ready says that this stack cannot be started,
-// and one that dies while it stops the stack leaves the rest of that to the keeper.
+// and one that dies while it stops the stack leaves the rest of that to the keeper. After an upgrade, where
+// some arbiter was ready and none of this binary yet, two such deaths in a row, or one that is not ready in
+// time, lead back to the binary before.
 //
 // Invariants: a process is signalled only while it is unreaped, or through a pidfd. Spawned or SpawnFailed of
 // an id precedes its Exited. What the arbiter does not read is kept in the rows of the table (table.hpp), so
@@ -98,6 +100,8 @@ class Service {
     void on_arbiter_reaped(int status);
     void note_culprit();
     void look_for_a_beat();
+    bool is_last_first_end(const char* end);
+    void end_late_arbiter();
     void start_next_if_due();
     void recall();
     bool greet();  // false: not through
@@ -105,10 +109,12 @@ class Service {
     bool tell_inherited(Child& child);
 
     // reexec.cc: another binary in the place of this one
-    UniqueFd write_down();
-    int run_other_binary();
+    UniqueFd write_down(int way_back);
+    int run_binary(const char* path, int way_back, const char* setback);
     void upgrade_if_due();
     bool take_up(int state);
+    bool read_rows(int state, std::uint32_t children, std::uint32_t held);
+    void go_back();
 
     // last_stand.cc: the end of the stack
     void on_channel_closed();
@@ -131,6 +137,9 @@ class Service {
     char upgrade_to_[512] = {};
     bool is_upgrade_due_ = false;
     bool is_upgraded_ = false;  // the arbiter there is, is that of the binary before
+    UniqueFd binary_before_;    // until an arbiter of this one was ready
+    char first_end_[192] = {};  // of the last arbiter, while there is a way back
+    bool is_late_ = false;      // it was ended because it did not become ready
     pid_t self_;
     pid_t arbiter_pid_;
     Duration stop_timeout_;
@@ -157,6 +166,7 @@ class Service {
     TimePoint beat_at_{};          // when they were seen to be more
     TimePoint heart_look_at_{};    // the next look; none while there is nobody to look at
     TimePoint arbiter_since_{};    // when the one there is was started
+    TimePoint ready_by_{};         // it must be ready: of a binary that has a way back
     TimePoint retry_at_{};         // telling
     TimePoint sweep_at_{};         // after deaths that nobody asked for
     TimePoint stop_sweep_at_{};    // before the Exited of unswept_ are told

@@ -27,6 +27,12 @@ constexpr auto kSoundLife = std::chrono::seconds(10);
 // Between SIGABRT, which may leave a core file, and SIGKILL.
 constexpr auto kAbortGrace = std::chrono::seconds(2);
 constexpr int kLooks = 4;  // at its heart, within the time it has
+// While no arbiter of this binary was ready yet: so many deaths in a row are enough to go back. One may take
+// so many times arbiter_timeout to become ready, and at least so long.
+constexpr std::size_t kFirstStarts = 2;
+constexpr int kFirstTimeouts = 3;
+constexpr auto kLeastFirstTime = std::chrono::seconds(5);
+constexpr auto kSweepPause = milliseconds(20);
 // What arbiters leave behind is swept like what children leave: by their session. No child has this id.
 constexpr ChildId kArbiterId = ~ChildId{0};
 
@@ -46,7 +52,7 @@ std::int64_t nanoseconds_of(TimePoint at) {
 
 void Service::on_arbiter_reaped(int status) {
     const pid_t pid = std::exchange(arbiter_pid_, 0);
-    arbiter_kill_at_ = heart_look_at_ = {};
+    arbiter_kill_at_ = heart_look_at_ = ready_by_ = {};
     note_culprit();
     if (phase_ != Phase::Serving) return;
     // What it has asked for it has asked for: only what it could not send is lost.
@@ -71,8 +77,30 @@ void Service::on_arbiter_reaped(int status) {
         restart_at_ = now;
         return;
     }
+    if (binary_before_ && is_last_first_end(end)) return;
     complain("circusd: the arbiter %s; another one takes over %u children, in %lld ms", end,
              g_children.running(), static_cast<long long>(delay.count()));
+}
+
+// While no arbiter of this binary was ready yet. True: no other one is tried.
+bool Service::is_last_first_end(const char* end) {
+    if (std::exchange(is_late_, false))
+        failed_starts_ = std::max(failed_starts_, kFirstStarts);
+    else
+        std::snprintf(first_end_, sizeof first_end_, "its arbiter %s before it was ready", end);
+    if (failed_starts_ < kFirstStarts) return false;
+    restart_at_ = Monotonic::now();
+    return true;
+}
+
+void Service::end_late_arbiter() {
+    ready_by_ = {};
+    if (arbiter_pid_ == 0 || is_late_) return;
+    is_late_ = true;
+    const auto waited = std::chrono::duration_cast<milliseconds>(Monotonic::now() - arbiter_since_);
+    std::snprintf(first_end_, sizeof first_end_, "its arbiter was not ready within %lld ms",
+                  static_cast<long long>(waited.count()));
+    kill(arbiter_pid_, SIGKILL);
 }
 
 // Whose call it did not come back from.
@@ -108,6 +136,14 @@ void Service::look_for_a_beat() {
 
 void Service::start_next_if_due() {
     if (phase_ != Phase::Serving || restart_at_ == TimePoint{} || Monotonic::now() < restart_at_) return;
+    if (binary_before_ && failed_starts_ >= kFirstStarts) {
+        // Who waits to be swept is not written down.
+        if (g_children.front(unswept_)) {
+            restart_at_ = Monotonic::now() + kSweepPause;
+            return;
+        }
+        go_back();
+    }
     UniqueFd keeper_end, arbiter_end;
     SpawnOutcome arbiter;
     if (make_channel(keeper_end, arbiter_end)) {
@@ -123,11 +159,15 @@ void Service::start_next_if_due() {
                  to_string(arbiter.stage), std::strerror(arbiter.error),
                  static_cast<long long>(delay.count()));
         restart_at_ = now + delay;
+        std::snprintf(first_end_, sizeof first_end_, "its arbiter cannot be started: %s: %s",
+                      to_string(arbiter.stage), std::strerror(arbiter.error));
         return;
     }
     restart_at_ = {};
     arbiter_pid_ = arbiter.pid;
     arbiter_since_ = now;
+    if (binary_before_ && arbiter_timeout_ != Duration::zero())
+        ready_by_ = now + std::max<Duration>(kFirstTimeouts * arbiter_timeout_, kLeastFirstTime);
     is_arbiter_ready_ = false;
     channel_ = Channel(std::move(keeper_end));
     is_closed_ = is_full_ = is_refusal_due_ = false;

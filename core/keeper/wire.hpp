@@ -158,6 +158,8 @@ struct HelloMessage {
     std::uint64_t nofile_soft = 0;  // RLIMIT_NOFILE as the daemon was started with, before it was raised
     std::uint64_t nofile_hard = 0;
     char instance[48] = {};  // the mark: value of CIRCUS_INSTANCE up to the dot
+    // Which binary did not start, why, and which one runs again; empty: there was nothing of the kind.
+    char setback[640] = {};
 };
 
 struct SpawnedMessage {

@@ -9,8 +9,11 @@ namespace circus::plugin {
 
 using supervise::HookVerdict;
 
-HookLibraries::Loaded::Loaded(loop::Loop& loop, Switchboard& board, const std::string& name, Library opened)
-    : library(std::move(opened)), backend(board, name), host(loop, backend, name) {
+HookLibraries::Loaded::Loaded(loop::Loop& loop, Switchboard& board, std::string file_name, Library opened)
+    : name(std::move(file_name)),
+      library(std::move(opened)),
+      backend(board, name),
+      host(loop, backend, name) {
     backend.attach(host);
     host.open();
 }
@@ -36,6 +39,11 @@ Result<supervise::HookFn> HookLibraries::load(const std::string& library, const 
             return board_.later([answered = std::move(answered)] {
                 answered({HookVerdict::Error, "circusd is stopping"});
             });
+        if (!loaded->quarantine.empty())
+            return board_.later([loaded, answered = std::move(answered)] {
+                answered({HookVerdict::Error,
+                          cat("library ", loaded->name, " is in quarantine: ", loaded->quarantine)});
+            });
         loaded->host.invoke(hook, cat("hook ", function), call.hook, call.watcher, call.args,
                             [answered = std::move(answered)](circus_status status, const std::string& json) {
                                 answered(hook_answer(status, json));
@@ -47,6 +55,32 @@ bool HookLibraries::deliver(TimePoint until) {
     bool more = false;
     for (const auto& [file, loaded] : libraries_) more = loaded->host.deliver(until) || more;
     return more;
+}
+
+bool HookLibraries::quarantine(std::string_view name, const std::string& why) {
+    bool found = false;
+    for (const auto& [file, loaded] : libraries_) {
+        if (!equals_ignoring_case(loaded->name, name)) continue;
+        loaded->quarantine = why;
+        found = true;
+    }
+    return found;
+}
+
+bool HookLibraries::release(std::string_view name) {
+    bool found = false;
+    for (const auto& [file, loaded] : libraries_)
+        if (equals_ignoring_case(loaded->name, name))
+            found = !std::exchange(loaded->quarantine, {}).empty() || found;
+    return found;
+}
+
+std::vector<HookLibraries::Quarantined> HookLibraries::quarantined() const {
+    std::vector<Quarantined> out;
+    for (const auto& [file, loaded] : libraries_)
+        if (!loaded->quarantine.empty())
+            out.push_back({loaded->name, file, loaded->quarantine, loaded->host.meter().figures()});
+    return out;
 }
 
 void HookLibraries::close() {

@@ -1,11 +1,14 @@
 // HookLibraries: `hooks.before_start = "lib.so:function"`. A library is loaded once, after its stamp was
 // checked, and stays. Its functions get a host of the library's own, so that they may log, complete later
-// from a thread, call commands and publish; they are called as hooks of a plugin are.
+// from a thread, call commands and publish; they are called as hooks of a plugin are. One in quarantine, in
+// which the arbiter died too often, is not called any more: its hooks answer that they have failed.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "loop/loop.hpp"
 #include "plugin/host_table.hpp"
@@ -25,12 +28,23 @@ class HookLibraries final : public supervise::HookLibraryPort {
     bool deliver(TimePoint until);
     void close();  // before the switchboard goes: what is asked from now on is an error
 
+    // By the name of its file, without case, as the witness of calls has it. False: there is none.
+    bool quarantine(std::string_view name, const std::string& why);
+    bool release(std::string_view name);  // false: none of that name is in quarantine
+    struct Quarantined {
+        std::string name, file, why;
+        Figures figures;
+    };
+    std::vector<Quarantined> quarantined() const;
+
   private:
     struct Loaded {
-        Loaded(loop::Loop& loop, Switchboard& board, const std::string& name, Library opened);
+        Loaded(loop::Loop& loop, Switchboard& board, std::string file_name, Library opened);
+        const std::string name;
         Library library;
         LocalBackend backend;
         HostTable host;
+        std::string quarantine;  // why; empty: it is in none
     };
     loop::Loop& loop_;
     Switchboard& board_;

@@ -32,14 +32,22 @@ Json all_gauges(const Gauges& gauges) {
     return all;
 }
 
+Json with_figures(Json row, const Figures& figures) {
+    row["calls"] = figures.calls;
+    row["slow"] = figures.slow;
+    row["errors"] = figures.errors;
+    row["time"] = to_seconds(figures.time);
+    return row;
+}
+
 std::string text_of(const Json& properties, const char* name) {
     return control::has(properties, name) ? control::text_of(properties, name) : std::string();
 }
 
 }  // namespace
 
-Plugins::Plugins(Switchboard& board, Make make)
-    : board_(board), make_(std::move(make)), stop_deadline_(kStopDeadline) {
+Plugins::Plugins(Switchboard& board, HookLibraries& libraries, Make make)
+    : board_(board), libraries_(libraries), make_(std::move(make)), stop_deadline_(kStopDeadline) {
     auto& registry = board_.registry();
     const auto add = [&registry](const char* name, control::CommandRegistry::Run run) {
         control::CommandRegistry::Entry entry;
@@ -85,8 +93,11 @@ void Plugins::configure(const std::vector<config::PluginConfig>& wanted) {
         }
         entries_.push_back(std::move(entry));
     }
-    // Of no plugin any more.
-    for (const auto& [name, saved] : std::exchange(restored_, {})) board_.keepsakes().forget(name);
+    // Of a library of hooks, or of no plugin any more.
+    for (const auto& [name, saved] : std::exchange(restored_, {})) {
+        if (!saved.quarantine.empty()) confine_library(name, saved.quarantine);
+        board_.keepsakes().forget(name);
+    }
     std::stable_sort(entries_.begin(), entries_.end(),
                      [](const auto& a, const auto& b) { return a->config.priority > b->config.priority; });
 }
@@ -115,6 +126,8 @@ void Plugins::change(Entry& entry, const config::PluginConfig& config) {
 void Plugins::act(const Json& properties, const Answered& answered) {
     const std::string action = text_of(properties, "action");
     Entry* const entry = find(text_of(properties, "name"));
+    if (!entry && action == "enable" && libraries_.release(text_of(properties, "name")))
+        return answered(control::flag_of(properties, "waiting") ? Json{{"state", "active"}} : Json::object());
     if (!entry) return answered(refused(cat("plugin ", text_of(properties, "name"), " not found")));
     if (action == "disable") {
         entry->enabled = false;
@@ -142,6 +155,7 @@ Json Plugins::saved() const {
         if (entry->quarantined) saved[entry->config.name]["quarantine"] = entry->failure;
         keep(entry->config.name);
     }
+    for (const auto& library : libraries_.quarantined()) saved[library.name]["quarantine"] = library.why;
     for (const auto& [name, row] : restored_) {
         if (row.enabled) saved[name]["enabled"] = *row.enabled;
         if (!row.quarantine.empty()) saved[name]["quarantine"] = row.quarantine;
@@ -175,6 +189,13 @@ void Plugins::confine(Entry& entry, const std::string& why) {
                    entry.config.name, " enable tries it again"));
 }
 
+void Plugins::confine_library(const std::string& name, const std::string& why) {
+    if (!libraries_.quarantine(name, why)) return;
+    untold_libraries_.push_back(name);
+    log::error(cat("library ", name, " is in quarantine: ", why, "; its hooks fail; circusctl plugin ", name,
+                   " enable tries it again"));
+}
+
 // At the end of all it may go on in another arbiter: it is no decision of anybody about the plugin.
 void Plugins::forget(const Entry& entry) {
     if (!stopping_) board_.keepsakes().forget(entry.config.name);
@@ -183,7 +204,13 @@ void Plugins::forget(const Entry& entry) {
 void Plugins::tell_quarantines() {
     for (const auto& entry : entries_)
         if (entry->quarantined && !std::exchange(entry->quarantine_told, true))
-            tell(*entry, "quarantine", entry->failure);
+            tell(entry->config.name, "quarantine", entry->failure);
+    const auto untold = std::exchange(untold_libraries_, {});
+    for (const auto& library : libraries_.quarantined())
+        if (std::any_of(untold.begin(), untold.end(), [&library](const std::string& name) {
+                return equals_ignoring_case(name, library.name);
+            }))
+            tell(library.name, "quarantine", library.why);
 }
 
 void Plugins::gauge(const Json& properties, const Answered& answered) {
@@ -247,7 +274,7 @@ void Plugins::advance(Entry& entry) {
             entry.restart = false;
             forget(entry);
             log::info(cat("plugin ", entry.config.name, ": stopped"));
-            tell(entry, "stop");
+            tell(entry.config.name, "stop");
         }
     }
     if (entry.runner && entry.runner->phase() != Runner::Phase::Stopping && (!wanted || entry.restart) &&
@@ -270,7 +297,7 @@ void Plugins::begin(Entry& entry) {
     }
     log::info(cat("plugin ", entry.config.name, ": ", entry.config.use, " ", entry.config.version,
                   entry.config.isolate ? ", in a process of its own" : ""));
-    tell(entry, "start");
+    tell(entry.config.name, "start");
 }
 
 void Plugins::fail(Entry& entry, const std::string& why) {
@@ -278,14 +305,13 @@ void Plugins::fail(Entry& entry, const std::string& why) {
     entry.failure = why;
     forget(entry);
     log::error(cat("plugin ", entry.config.name, ": ", why, "; going on without it"));
-    tell(entry, "failure", why);
+    tell(entry.config.name, "failure", why);
 }
 
-void Plugins::tell(const Entry& entry, const char* event, const std::string& error) {
+void Plugins::tell(const std::string& name, const char* event, const std::string& error) {
     Json payload = Json::object();
     if (!error.empty()) payload["error"] = error;
-    board_.services().bus.publish_topic(cat("plugin.", bus::resource(entry.config.name), ".", event),
-                                        std::move(payload));
+    board_.services().bus.publish_topic(cat("plugin.", bus::resource(name), ".", event), std::move(payload));
 }
 
 bool Plugins::is_settled(const Entry& entry) {
@@ -338,20 +364,24 @@ Json Plugins::show() const {
     Json rows = Json::object();
     for (const auto& entry : entries_) {
         const Figures figures = entry->runner ? entry->runner->figures() : Figures{};
-        Json row = {{"state", state_of(*entry)},
-                    {"use", entry->config.use},
-                    {"file", entry->config.file},
-                    {"version", entry->config.version},
-                    {"summary", entry->config.summary},
-                    {"mode", entry->config.isolate ? "isolated" : "in-process"},
-                    {"priority", entry->config.priority},
-                    {"calls", figures.calls},
-                    {"slow", figures.slow},
-                    {"errors", figures.errors},
-                    {"time", to_seconds(figures.time)}};
+        Json row = {
+            {"state", state_of(*entry)},         {"use", entry->config.use},
+            {"file", entry->config.file},        {"version", entry->config.version},
+            {"summary", entry->config.summary},  {"mode", entry->config.isolate ? "isolated" : "in-process"},
+            {"priority", entry->config.priority}};
         if (!entry->failure.empty()) row["error"] = entry->failure;
-        rows[entry->config.name] = std::move(row);
+        rows[entry->config.name] = with_figures(std::move(row), figures);
     }
+    for (const auto& library : libraries_.quarantined())
+        rows[library.name] = with_figures({{"state", "quarantined"},
+                                           {"use", library.file},
+                                           {"file", library.file},
+                                           {"version", ""},
+                                           {"summary", "a library of hooks"},
+                                           {"mode", "in-process"},
+                                           {"priority", 0},
+                                           {"error", library.why}},
+                                          library.figures);
     return rows;
 }
 

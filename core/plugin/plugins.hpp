@@ -10,6 +10,9 @@
 //   failed     yes     none        until it is enabled or its section changes
 //   quarantined yes    none        the same: it was running when the arbiter died, too often
 //
+// Libraries of hooks are no plugins, but one that is in quarantine is shown beside them and enabled as they
+// are.
+//
 // Higher priority starts first and is stopped last: one waits until those below have ended.
 // Driven on the loop's thread by core/bin.
 #pragma once
@@ -25,6 +28,7 @@
 #include "base/clock.hpp"
 #include "base/json.hpp"
 #include "config/config.hpp"
+#include "plugin/hook_library.hpp"
 #include "plugin/runner.hpp"
 #include "plugin/switchboard.hpp"
 
@@ -35,7 +39,7 @@ class Plugins {
     // Makes what runs a plugin, in the arbiter or isolated.
     using Make = std::function<std::unique_ptr<Runner>(const config::PluginConfig& config)>;
     // Adds the commands plugins, plugin and gauge.
-    Plugins(Switchboard& board, Make make);
+    Plugins(Switchboard& board, HookLibraries& libraries, Make make);
     ~Plugins();
     Plugins(const Plugins&) = delete;
     Plugins& operator=(const Plugins&) = delete;
@@ -85,13 +89,16 @@ class Plugins {
     void begin(Entry& entry);
     void fail(Entry& entry, const std::string& why);
     void confine(Entry& entry, const std::string& why);
+    void confine_library(const std::string& name, const std::string& why);
     void forget(const Entry& entry);
     void answer(Entry& entry);
-    void tell(const Entry& entry, const char* event, const std::string& error = {});
+    void tell(const std::string& name, const char* event, const std::string& error = {});
     static std::string state_of(const Entry& entry);
     static bool is_settled(const Entry& entry);
 
     Switchboard& board_;
+    HookLibraries& libraries_;
+    std::vector<std::string> untold_libraries_;  // in quarantine since this arbiter began
     const Make make_;
     struct Saved {
         std::optional<bool> enabled;  // as an operator said

@@ -154,6 +154,8 @@ class Arbiter {
     void on_notified(const std::vector<pid_t>& lineage);
     void on_time();  // the alarm of next_alarm(), or the safety pass of check_delay
 
+    // What settle() does first. For who lets others act before the first turn is over.
+    void save_wanted();
     // Drains what is dirty. Call at the end of each loop turn; cheap when there is nothing to do.
     void settle();
     std::optional<TimePoint> next_alarm() const;

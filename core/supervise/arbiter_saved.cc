@@ -71,6 +71,12 @@ void Arbiter::note_overall() {
     unsaved_ = true;
 }
 
+void Arbiter::save_wanted() {
+    note(std::exchange(unnoted_, {}));
+    note(dirty_);
+    save();
+}
+
 void Arbiter::save() {
     note_overall();
     if (!std::exchange(unsaved_, false)) return;

@@ -155,9 +155,7 @@ void Arbiter::watch_sockets(Watcher& watcher) {
 
 void Arbiter::settle() {
     if (dirty_.empty() && finished_.empty() && stops_.empty() && unnoted_.empty()) return;
-    note(std::exchange(unnoted_, {}));
-    note(dirty_);
-    save();
+    save_wanted();
     std::vector<Watcher*> settled;
     bool again = true;
     while (again) {

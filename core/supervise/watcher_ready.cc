@@ -114,9 +114,9 @@ void Watcher::ended_unready(model::Wid wid, pid_t pid, bool outdated, const std:
     if (wid <= static_cast<model::Wid>(slots_.size())) slot(wid).why = why;
     if (outdated) return;
     if (reloading_) return end_reload(false, what);
-    // As a spawn that failed: the program was started, and is of no use.
+    // As a spawn that failed: the program was started, and is of no use. But nobody who serves ends for it.
     ++failures_;
-    if (config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry) && up_)
+    if (config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry) && up_ && ready_count() == 0)
         give_up(cat("stopped after ", failures_, " failed starts in a row; ", what));
     fail_waiters({Await::Up, Await::Count}, what);
 }

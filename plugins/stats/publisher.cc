@@ -34,14 +34,35 @@ std::string words_of(int error) {
     return std::error_code(error, std::generic_category()).message();
 }
 
-// A folder that is there already is somebody's choice and stays as it is.
+// What is made meanwhile is born with its mode. The umask is the whole process's.
+class Umask {
+  public:
+    explicit Umask(mode_t mask) : before_(::umask(mask)) {}
+    ~Umask() { ::umask(before_); }
+    Umask(const Umask&) = delete;
+    Umask& operator=(const Umask&) = delete;
+
+  private:
+    const mode_t before_;
+};
+
+// What is missing is its owner's alone. What is there already is somebody's choice and stays as it is, but
+// nobody else may be able to put a socket of his own in the place of ours.
 void make_folder(const std::string& endpoint, const std::string& file) {
-    const auto folder = std::filesystem::path(file).parent_path();
-    std::error_code error;
-    if (folder.empty() || std::filesystem::exists(folder, error)) return;
-    std::filesystem::create_directories(folder, error);
-    if (error) throw failure(endpoint, "cannot make its folder: " + error.message());
-    ::chmod(folder.c_str(), S_IRWXU);
+    const auto parent = std::filesystem::path(file).parent_path();
+    const std::filesystem::path folder = parent.empty() ? "." : parent;
+    {
+        const Umask guard(S_IRWXG | S_IRWXO);
+        std::error_code error;
+        std::filesystem::create_directories(folder, error);
+        if (error) throw failure(endpoint, "cannot make its folder: " + error.message());
+    }
+    struct stat found {};
+    if (::stat(folder.c_str(), &found) != 0) throw failure(endpoint, words_of(errno));
+    if (::geteuid() != 0 && found.st_uid != 0 && found.st_uid != ::geteuid())
+        throw failure(endpoint, "the directory " + folder.string() + " belongs to another user");
+    if ((found.st_mode & S_IWOTH) != 0 && (found.st_mode & S_ISVTX) == 0)
+        throw failure(endpoint, "everybody may write to the directory " + folder.string() + "; chmod o-w it");
 }
 
 }  // namespace
@@ -97,9 +118,8 @@ class Publisher::Impl {
         const int no_linger = 0;
         zmq_setsockopt(socket_, ZMQ_LINGER, &no_linger, sizeof no_linger);
         zmq_setsockopt(socket_, ZMQ_SNDHWM, &kQueued, sizeof kQueued);
+        const Umask guard(S_IXUSR | S_IRWXG | S_IRWXO);
         if (zmq_bind(socket_, endpoint_.c_str()) != 0) throw failure(endpoint_, zmq_strerror(errno));
-        if (!file().empty() && ::chmod(file().c_str(), S_IRUSR | S_IWUSR) != 0)
-            throw failure(endpoint_, words_of(errno));
     }
 
     void start() {

@@ -1,6 +1,7 @@
 // Publisher: the socket of the stats stream, and the thread that makes what is sent there: circusd's loop
-// only hands on the answers that it is made of. An ipc endpoint is a socket of mode 0600 in a folder of mode
-// 0700. Subscribers that do not read lose messages; sending never waits. The thread takes no signal.
+// only hands on the answers that it is made of. An ipc endpoint is a socket of mode 0600; folders that it
+// makes for it are 0700, and one where others may put something of their own is refused. Subscribers that do
+// not read lose messages; sending never waits. The thread takes no signal.
 //
 // It is an XPUB, which hears of subscriptions: while there are none, nothing needs to be looked at.
 #pragma once

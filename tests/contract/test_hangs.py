@@ -44,13 +44,14 @@ class HangTest(TakeoverCase):
 
 
 class QuarantineTest(TakeoverCase):
-    def state(self, daemon):
-        return daemon.client.ok("plugins")["plugins"]["dies"]["state"]
+    def state(self, daemon, name="dies"):
+        return daemon.client.ok("plugins")["plugins"][name]["state"]
 
-    def crash(self, daemon):
-        wait_until(lambda: self.state(daemon) == "active")
+    def crash(self, daemon, name="dies", command="die"):
+        """Or a hang: the arbiter ends, and another one takes over."""
+        wait_until(lambda: self.state(daemon, name) == "active")
         old = daemon.arbiter
-        daemon.client.send('{"id": "x", "command": "die"}')
+        daemon.client.send(f'{{"id": "x", "command": "{command}"}}')
         wait_until(lambda: not is_running(old))
         self.wait_answer(daemon)
 
@@ -74,6 +75,33 @@ class QuarantineTest(TakeoverCase):
         self.assertEqual(self.state(daemon), "active")
         self.kill_arbiter(daemon)
         wait_until(lambda: self.state(daemon) == "active")
+
+    def test_ThreeHangsAreEnoughAsWell(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=2) + plugin("loops"), "arbiter_timeout = 1\n")
+        before = daemon.wait_active("idle", 2)
+        for _ in range(3):
+            self.crash(daemon, "loops", "loop")
+        self.assertEqual(self.state(daemon, "loops"), "quarantined")
+        self.assertRegex(daemon.client.ok("plugins")["plugins"]["loops"]["error"],
+                         "the arbiter died in it 3 times within 60 s, last in .*loop")
+        daemon.wait_log("plugin loops is in quarantine")
+        self.assertEqual(daemon.log().count("in plugin loops ("), 3, "each time it was a hang")
+        # Nothing of it is left to hang in, and the stack goes on.
+        self.assertEqual(daemon.client.ask("loop")["status"], "error")
+        daemon.client.ok("incr", name="idle", waiting=True)
+        self.assertLessEqual(set(before), set(daemon.pids("idle")))
+        daemon.client.ok("plugin", name="loops", action="enable", waiting=True)
+        self.assertEqual(self.state(daemon, "loops"), "active")
+
+    def test_OneThatDiesAtItsStartDoesNotKeepTheStackFromStarting(self):
+        """Not one turn of the first arbiter is over when it is gone."""
+        daemon = self.new_daemon(IDLE.format(name="idle", count=2) + plugin("dies_at_start"), "warmup_delay = 0.1\n")
+        daemon.launch().client = daemon.new_client()
+        daemon.wait_log("plugin dies_at_start is in quarantine")
+        self.wait_answer(daemon)
+        self.assertEqual(self.state(daemon, "dies_at_start"), "quarantined")
+        self.assertEqual(len(daemon.wait_active("idle", 2)), 2)
+        self.assertEqual(daemon.log().count("plugin dies_at_start was being called (start)"), 3)
 
     def test_WhatAnOperatorSaidOfAPluginHolds(self):
         daemon = self.run_daemon(IDLE.format(name="idle", count=1) + plugin("dies"))

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import unittest
 
-from harness import BUILD, ContractCase, free_port, holds_for, main, wait_until
+from harness import BUILD, ContractCase, Events, free_port, holds_for, main, wait_until
+from test_takeover import TakeoverCase
 
 LIBRARY = BUILD / "tests/plugins/so/hooks_all.so"
 REDIS = BUILD / "tests/plugins/redis.so"
@@ -158,6 +159,68 @@ class Answers(LibraryCase):
         # The watcher's clock and the plugin's both stand at ten seconds: either may be the one that says so.
         self.assertRegex(events.wait_for("strict", "hook_failure")[0]["error"], "did not answer (in time|within 10 s)")
         daemon.wait_log("hook on_before_start was not answered in time")
+
+
+class Quarantine(LibraryCase, TakeoverCase):
+    """A library in which the arbiter dies again and again is not called any more: its hooks have failed."""
+    NAME = LIBRARY.name
+
+    def run_until_quarantine(self, what, circus=""):
+        """`lax` ignores a failure of its hook, `strict` does not; `idle` has none."""
+        daemon = self.new_daemon(watcher("strict", "before_start") + watcher("lax", "before_start", ignore_failure=True)
+                                 + '\n[watcher.idle]\ncmd = "@PROBE@"\nnumprocesses = 2\n', circus)
+        daemon.environment["HOOKS_FOLDER"] = daemon.directory
+        daemon.start()
+        before = daemon.wait_active("idle", 2)
+        events = Events(daemon.context, daemon.pubsub, f"plugin.{self.NAME}.quarantine".encode())
+        daemon.clients.append(events)
+        self.say(daemon, "before_start", what)
+        daemon.client.cast("start", name="strict")
+        # Whoever takes over asks again, and ends.
+        daemon.wait_log(f"library {self.NAME} is in quarantine")
+        self.wait_answer(daemon)
+        wait_until(lambda: daemon.status("strict") == "stopped", what=daemon.log_tail)
+        self.assertEqual(self.points(daemon), ["before_start"] * 3)
+        self.assertEqual(daemon.pids("idle"), before)
+        wait_until(lambda: events.socket.poll(20), what="the event of the quarantine")
+        self.assertIn("3 times", json.loads(events.socket.recv_multipart()[1])["error"])
+        return daemon
+
+    def row(self, daemon):
+        return daemon.client.ok("plugins")["plugins"].get(self.NAME)
+
+    def check_quarantine(self, daemon):
+        self.assertEqual(self.row(daemon)["state"], "quarantined")
+        self.assertEqual(self.row(daemon)["file"], str(LIBRARY))
+        self.assertIn("the arbiter died in it 3 times within 60 s, last in hook on_before_start", self.row(daemon)["error"])
+        self.assertEqual(self.start(daemon, "strict"), [])
+        self.assertEqual(len(self.start(daemon, "lax")), 1)
+        self.assertEqual(self.points(daemon), ["before_start"] * 3, "nobody was asked")
+
+    def test_OneThatCrashesIsNotCalledAnyMoreUntilAnOperatorWantsIt(self):
+        daemon = self.run_until_quarantine("crash")
+        self.check_quarantine(daemon)
+        events = daemon.new_events("strict")
+        self.start(daemon, "strict")
+        self.assertIn("is in quarantine", events.wait_for("strict", "hook_failure")[0]["error"])
+        # It holds from arbiter to arbiter.
+        self.kill_arbiter(daemon)
+        daemon.client.ok("stop", name="lax", waiting=True)
+        self.check_quarantine(daemon)
+        self.say(daemon, "before_start", "yes")
+        daemon.client.ok("plugin", name=self.NAME, action="enable", waiting=True)
+        self.assertIsNone(self.row(daemon))
+        self.assertEqual(len(self.start(daemon, "strict")), 1)
+        self.assertEqual(self.points(daemon), ["before_start"] * 4)
+
+    def test_SoIsOneThatHangs(self):
+        self.check_quarantine(self.run_until_quarantine("loop", "arbiter_timeout = 1\n"))
+
+    def test_OneThatIsInNoneIsNoPlugin(self):
+        daemon = self.run_with(watcher("web", "before_start"))
+        self.assertIsNone(self.row(daemon))
+        self.assert_error(daemon.client.ask("plugin", name=self.NAME, action="enable"), 3,
+                          lambda reason: "not found" in reason)
 
 
 @unittest.skipUnless(shutil.which("redis-server"), "needs Redis")

@@ -100,6 +100,30 @@ class BrokenVersionTest(ReloadCase):
                 wait_until(lambda: self.pids() == before, what="the old ones alone")
         self.check_old_ones_serve(before)
 
+    def test_ARollingOneThatIsNotReadyStopsWhereItIs(self):
+        """Of the old ones only those are gone that may be missing; what is missing comes when it can."""
+        for surge, unavailable in ((1, 0), (0, 1), (1, 1)):
+            with self.subTest(max_surge=surge, max_unavailable=unavailable):
+                self.serve(f"max_surge = {surge}", f"max_unavailable = {unavailable}", count=4)
+                before = self.pids()
+                self.client.ok("set", name="web", options={"ready_timeout": 0.5, "ready": {"exec": "/bin/false"},
+                                                               "max_retry": 2})
+                told = self.ctl("reload", "web", "--waiting")
+                self.assertEqual(told.returncode, 3, told)
+                self.assertIn("was not ready within 0.5 s", told.stderr)
+                kept = set(before) & set(self.pids())
+                self.assertEqual(len(kept), 4 - unavailable)
+                # Where one is missing it is tried again and again, and no number of failures ends those that serve.
+                events = self.daemon_.new_events("web")
+                if unavailable:
+                    events.wait_for("web", "not_ready", 3)
+                self.assertLessEqual(kept, set(self.pids()))
+                self.client.ok("set", name="web", options={"ready": "spawned"})
+                wait_until(lambda: len(self.pids()) == 4 and self.daemon_.status("web") == "active",
+                           what=lambda: f"{self.pids()}\n{self.daemon_.log_tail()}")
+                self.assertLessEqual(kept, set(self.pids()))
+                self.check_nothing_failed()
+
     def test_ACanaryThatDiesIsRolledBack(self):
         # No load: who is killed takes his request with him.
         self.begin(SOCKET + served("numprocesses = 3"))

@@ -1,7 +1,8 @@
 # The programs from outside. Everything here is a program of its own: no library of core is linked, so that what
-# is tested is what is installed.
+# is tested is what is installed (but in the broken binaries of tests/upgrade).
 add_subdirectory(bench)
 add_subdirectory(probe)
+add_subdirectory(upgrade)
 
 # pyzmq is Debian's (python3-zmq), so the interpreter is Debian's too, whatever else is first in PATH.
 find_program(CIRCUS_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -177,6 +178,11 @@ struct StatsPluginTest : ::testing::Test {
         }
         return found;
     }
+    mode_t mode_of(const std::string& name) const {
+        struct stat found {};
+        EXPECT_EQ(::stat((folder + name).c_str(), &found), 0) << name;
+        return found.st_mode & 07777U;
+    }
     std::string folder, endpoint;
     void* context = zmq_ctx_new();
     void* subscriber = nullptr;
@@ -243,11 +249,67 @@ TEST_F(StatsPluginTest, TheEndpointIsCircusdsUnlessOneIsGiven) {
 
 TEST_F(StatsPluginTest, TheSocketIsItsOwnersAlone) {
     ASSERT_EQ(host.start({{"endpoint", endpoint}}), CIRCUS_OK);
-    struct stat found {};
-    ASSERT_EQ(::stat((folder + "/run/stats").c_str(), &found), 0);
-    EXPECT_EQ(found.st_mode & 0777, 0600U);
-    ASSERT_EQ(::stat((folder + "/run").c_str(), &found), 0);
-    EXPECT_EQ(found.st_mode & 0777, 0700U);
+    EXPECT_EQ(mode_of("/run/stats"), 0600U);
+    EXPECT_EQ(mode_of("/run"), 0700U);
+}
+
+struct Umask {
+    explicit Umask(mode_t mask) : before(umask(mask)) {}
+    ~Umask() { umask(before); }
+    Umask(const Umask&) = delete;
+    Umask& operator=(const Umask&) = delete;
+    const mode_t before;
+};
+
+// What has happened to the entries of the folder that `changes` watches.
+std::vector<std::uint32_t> seen_by(int changes) {
+    alignas(inotify_event) char buffer[4096];
+    const ssize_t size = read(changes, buffer, sizeof buffer);
+    std::vector<std::uint32_t> masks;
+    for (ssize_t at = 0; at < size;) {
+        const auto* const event = reinterpret_cast<const inotify_event*>(buffer + at);
+        masks.push_back(event->mask);
+        at += static_cast<ssize_t>(sizeof *event + event->len);
+    }
+    return masks;
+}
+
+TEST_F(StatsPluginTest, ItIsSoFromTheFirstMomentWhateverTheUmask) {
+    std::filesystem::create_directory(folder + "/run");
+    for (const mode_t mask : {mode_t{0}, mode_t{0777}}) {
+        const int changes = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        ASSERT_GE(inotify_add_watch(changes, (folder + "/run").c_str(), IN_CREATE | IN_ATTRIB), 0);
+        FakeHost other;
+        {
+            const Umask guard(mask);
+            ASSERT_EQ(other.start({{"endpoint", endpoint}}), CIRCUS_OK);
+            EXPECT_EQ(umask(mask), mask) << "it is given back";
+        }
+        EXPECT_EQ(mode_of("/run/stats"), 0600U);
+        EXPECT_EQ(seen_by(changes), std::vector<std::uint32_t>{IN_CREATE}) << "and nobody has changed it";
+        other.stop();
+        close(changes);
+    }
+}
+
+TEST_F(StatsPluginTest, FoldersThatItMakesAreItsOwnersAlone) {
+    const Umask guard(0);
+    ASSERT_EQ(host.start({{"endpoint", "ipc://" + folder + "/a/b/stats"}}), CIRCUS_OK);
+    EXPECT_EQ(mode_of("/a"), 0700U);
+    EXPECT_EQ(mode_of("/a/b"), 0700U);
+    EXPECT_EQ(mode_of("/a/b/stats"), 0600U);
+}
+
+TEST_F(StatsPluginTest, AFolderThatEverybodyMayWriteToIsRefused) {
+    std::filesystem::create_directory(folder + "/run");
+    for (const auto& [mode, status] :
+         {std::pair{0777U, CIRCUS_E_CONFLICT}, std::pair{01777U, CIRCUS_OK}, std::pair{0775U, CIRCUS_OK}}) {
+        ASSERT_EQ(chmod((folder + "/run").c_str(), mode), 0);
+        FakeHost other;
+        EXPECT_EQ(other.start({{"endpoint", endpoint}}), status) << std::oct << mode;
+        EXPECT_EQ(mode_of("/run"), mode) << "it stays as it is";
+        if (status == CIRCUS_OK) other.stop();
+    }
 }
 
 TEST_F(StatsPluginTest, ItTakesItsSocketAlong) {

@@ -372,6 +372,27 @@ TEST_F(WatcherReadyTest, WhatIsNeverReadyIsAFailedStartAndMaxRetryOfThemStopTheW
     EXPECT_THAT(keeper.asked, IsEmpty());
 }
 
+TEST_F(WatcherReadyTest, NobodyWhoIsReadyEndsForOneThatNeverIs) {
+    ready_watcher("web", 2).max_retry = 2;
+    boot_running();
+    say_ready("web", 1);
+    const pid_t serving = pids.at(newest("web", 1));
+    for (int tries = 1; tries <= 5; ++tries) {
+        die(child("web", 2), kExit1);
+        pass(5s);
+        spawn_all();
+    }
+    EXPECT_TRUE(at("web").is_up());
+    EXPECT_EQ(pids.at(newest("web", 1)), serving);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    // When nobody is left it is as ever.
+    die(child("web", 1), kExit1);
+    pass(5s);
+    spawn_all();
+    die(child("web", 2), kExit1);
+    EXPECT_FALSE(at("web").is_up());
+}
+
 TEST_F(WatcherReadyTest, OneThatIsReadyInBetweenBeginsTheCountAnewAndMinusOneIsForEver) {
     auto& web = ready_watcher("web");
     web.max_retry = 2;

@@ -1,6 +1,7 @@
 /* A library of hooks with a function for each point. What it is asked goes to $HOOKS_FOLDER/told, a line
  * each: function, point, watcher, arguments. $HOOKS_FOLDER/say.POINT says what it answers: yes (also without
- * a file), no, later (a thread says yes), refused_later (a thread says no), never, fail. */
+ * a file), no, later (a thread says yes), refused_later (a thread says no), never, fail; or that it does not
+ * come back at all: crash, loop. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -81,6 +82,11 @@ static circus_status asked(const circus_host* host, const circus_hook_call* call
         return later(host, call, CIRCUS_DENY, "{\"reason\": \"on reflection\"}");
     if (strcmp(what, "never") == 0) return CIRCUS_PENDING;
     if (strcmp(what, "fail") == 0) return CIRCUS_E_CONFLICT;
+    if (strcmp(what, "crash") == 0) abort();
+    if (strcmp(what, "loop") == 0) {
+        static volatile int count;
+        while (count >= 0) count = !count;
+    }
     if (call->hook.len == strlen("extended_stats") && call->hook.data[0] == 'e') {
         host->complete(host, call->answer, CIRCUS_OK, text("{\"jobs\": 3}"));
         return CIRCUS_PENDING;
