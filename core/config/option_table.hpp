@@ -91,7 +91,7 @@ Status check_watcher(const WatcherConfig& config);
 Json watcher_options_to_json(const WatcherConfig& config, const std::string& daemon_directory);
 
 // What `set` can change of it: by option, {"type", "effect", "value"}: "boolean", "integer", "number",
-// "string", "signal", "size" or "any"; "live", "count", "respawn" or "restart" (Effect); what it is now,
+// "string", "size" or "any"; "live", "count", "respawn" or "restart" (Effect); what it is now,
 // null: not set. Without limits and hooks, which are set one by one.
 Json settable_options_to_json(const WatcherConfig& config);
 

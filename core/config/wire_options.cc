@@ -78,14 +78,13 @@ const char* word_of(ValueType type) {
         case ValueType::Boolean:
             return "boolean";
         case ValueType::Integer:
+        case ValueType::Signal:  // a message has its number
             return "integer";
         case ValueType::Number:
             return "number";
         case ValueType::Text:
         case ValueType::Octal:
             return "string";
-        case ValueType::Signal:
-            return "signal";
         case ValueType::Size:
             return "size";
         default:

@@ -294,7 +294,7 @@ const std::vector<Command>& table() {
              "them, or the words PASS, KEY or APIKEY, and URLs with a password.",
          .answer =
              "`options`, an object; with settable also `settable`, what `set` can change: by option its "
-             "`type` (boolean, integer, number, string, signal, size or any), `effect`, what a change does "
+             "`type` (boolean, integer, number, string, size or any), `effect`, what a change does "
              "(live, count, respawn or restart), and `value`",
          .properties = {{"name", Type::Text, true}, kSecrets, {"settable", Type::Flag}},
          .arguments = {{"name"}},

@@ -151,7 +151,7 @@ void Overview::heard(const std::string& topic, const Json& payload) {
     if (!topic.starts_with(kStart) || end < kStart.size()) return;
     const std::string name = topic.substr(kStart.size(), end - kStart.size());
     const std::string event = topic.substr(end + 1);
-    figures_changed_ = true;
+    figures_changed_ |= event == "spawn" || event == "reap";
     if (event == "spawn")
         ++counted_[name].spawns;
     else if (event == "reap")

@@ -174,7 +174,7 @@ class Console(ConsoleCase):
                               "ready_timeout", "max_surge", "max_unavailable", "max_age", "numprocesses"}, set(editable))
         self.assertFalse({"cmd", "env", "uid", "stop_command", "hooks"} & set(editable))
         for option, fresh in (("kill_tree", True), ("ready_timeout", 7), ("max_surge", 1), ("reload_mode", "sequential"),
-                              ("critical", False), ("stop_signal", "INT"), ("memory_max", "4G")):
+                              ("critical", False), ("stop_signal", 2), ("memory_max", "4G")):
             self.assertEqual(editable[option]["effect"], "live", option)
             status, answer = web.run("set", name="web", options={option: fresh}, waiting=True)
             self.assertEqual(status, 200, (option, answer))

@@ -370,7 +370,8 @@ class LogsTest(StreamCase):
             self.say(daemon, name, f"one of {name}", "two")
             wait_until(lambda n=name: self.texts(daemon, n) == [f"one of {n}", "two"], what=lambda n=name: self.texts(daemon, n))
             self.assertEqual(self.ctl(daemon, "logs", "-n", "1", name, str(pid)), (0, "two\n", ""))
-        wait_until(lambda: self.texts(daemon, "err", stderr=True) == ["oops", "oops"])
+        wait_until(lambda: [text.split()[-1] for text in self.texts(daemon, "err", stderr=True)] == ["oops", "oops"],
+                   what=lambda: self.texts(daemon, "err", stderr=True))
         # Also of one that is gone, beside the lines of the next.
         pid = daemon.pids("file")[0]
         daemon.client.ok("restart", name="file", waiting=True)

@@ -266,7 +266,7 @@ TEST_F(ControlTest, OptionsSayWhatCanBeSetAndWhatThatDoes) {
     EXPECT_EQ(settable["max_age"], row("integer", "respawn", 0));
     EXPECT_EQ(settable["max_surge"], row("integer", "live", nullptr)) << "also what is not set";
     EXPECT_EQ(settable["autostart"], row("boolean", "live", true)) << "also what options does not show";
-    EXPECT_EQ(settable["stop_signal"], row("signal", "live", 15));
+    EXPECT_EQ(settable["stop_signal"], row("integer", "live", 15));
     EXPECT_EQ(settable["memory_max"]["type"], "size");
     EXPECT_EQ(settable["cmd"]["effect"], "respawn");
     EXPECT_EQ(settable["env"], row("any", "respawn", {{"API_KEY", "********"}, {"PLAIN", "x"}}));

@@ -266,6 +266,7 @@ TEST_F(ConsoleTest, AnOverviewIsPutTogetherOfCommands) {
 TEST_F(ConsoleTest, WhatBecameOfProcessesIsAskedForWhenOneHasEnded) {
     set_up();
     backend.answers["status"] = FakeBackend::ok({{"statuses", {{"web", "active"}}}});
+    backend.answers["get"] = FakeBackend::ok({{"options", {{"numprocesses", 1}}}});
     const auto restarts = [&] {
         return json(get("/api/v1/watchers")).at("watchers").at(0).value("restarts", Json());
     };

@@ -88,7 +88,7 @@ export interface Line {
 /** What `set` can change here; of a Circus in Python it is not known what type and value it has. */
 export interface Editable {
   effect: "live" | "count" | "respawn" | "restart";
-  type?: "boolean" | "integer" | "number" | "string" | "signal" | "size" | "any";
+  type?: "boolean" | "integer" | "number" | "string" | "size" | "any";
   value?: unknown;
 }
 
