@@ -49,7 +49,7 @@ CORE = {
     "shell": Layer({"base": ALL, "control": SHELL_USES}, ["readline"]),
     "top": Layer({"base": ALL, "control": TOP_USES}, ["nlohmann", "curses"]),
     "plugin": Layer(BELOW_PLUGIN, ["nlohmann", "boost", "sdk"]),
-    "bin": Layer(BELOW_PLUGIN + ("plugin", "shell", "top"), ["nlohmann", "CLI11", "spdlog", "zmq"]),
+    "bin": Layer(BELOW_PLUGIN + ("plugin", "shell", "top"), ["nlohmann", "CLI11", "libbsd", "spdlog", "zmq"]),
 }
 SDK = {"abi.h": set(), None: {"nlohmann", "sdk"}}  # by file name; None: any other
 
@@ -60,6 +60,7 @@ LIBRARIES = (
     ("nlohmann", r"nlohmann/"),
     ("spdlog", r"spdlog/"),
     ("CLI11", r"CLI/"),
+    ("libbsd", r"bsd/"),
     ("boost", r"boost/"),
     ("curses", r"n?curses(w)?(\.h$|/)"),
     ("readline", r"readline/"),
