@@ -58,7 +58,7 @@ def arbiter_of(keeper):
     children = pathlib.Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
     for pid in children:
         with contextlib.suppress(OSError):
-            if b"--arbiter" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"circusd: arbiter" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
                 return int(pid)
     return None
 

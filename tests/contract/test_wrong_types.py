@@ -255,7 +255,7 @@ class PropertiesTest(WrongTypesCase):
 
 class OptionsTest(WrongTypesCase):
     def wrong_values(self, name, kind):
-        fits, words = OPTION_TYPES[kind]
+        fits, words = OPTION_TYPES["string" if kind.startswith("one of ") else kind]
         if name == "hooks":
             words = "{value!r} isn't a valid hook dict"
         for value in VALUES:

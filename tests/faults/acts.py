@@ -40,6 +40,14 @@ def kill_plugin(run):
         run.kill(host)
 
 
+def crash_plugin(run):
+    """A plugin in the arbiter's own process ends it from inside a callback, by SIGABRT. It does so more often than a
+    plugin may: the quarantine is lifted first."""
+    run.ok("plugin", name="dies", action="enable", waiting=True)
+    [arbiter] = run.view().arbiters
+    run.arbiter_dies_of(arbiter, lambda: run.send("die"))
+
+
 def end_arbiter(run, signo):
     [arbiter] = run.view().arbiters
     run.arbiter_ends(arbiter, signo)
@@ -300,7 +308,7 @@ def restart_daemon(run):
 
 EVERYBODY = tuple(stack.DECLARED)
 ACTS = {act.__name__: (weight, act, replaces) for weight, act, replaces in [
-    (6, kill_worker, ()), (1, kill_all_workers, ()), (2, kill_others, ()), (2, kill_plugin, ()),
+    (6, kill_worker, ()), (1, kill_all_workers, ()), (2, kill_others, ()), (2, kill_plugin, ()), (2, crash_plugin, ()),
     (4, kill_arbiter, ()), (2, crash_arbiter, ()), (1, freeze_arbiter, ()), (3, kill_arbiter_amid, ("web", "job")),
     (3, reload, ("web",)), (1, reload_sequentially, ("web",)), (1, reload_all, EVERYBODY), (2, restart_job, ("job",)),
     (3, incr, ()), (3, decr, ()), (3, reloadconfig, ("web",)), (1, garbage, ()), (1, flood, ()), (1, upgrade, ()),

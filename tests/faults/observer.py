@@ -7,6 +7,7 @@ import struct
 
 from process_tree import cmdline
 
+ARBITER = re.compile("circusd: arbiter|--arbiter")  # the first one has named itself, the others were started so
 MARK = re.compile(r"(?:^| )(child-of-)?([a-z]+):(\d+)$")
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -119,11 +120,11 @@ class View:
         self.arbiters, self.hosts, self.strays, self.zombies = [], [], [], []
         for each in self.below.values():
             if each.state == "Z":  # whose parent is neither of the two has to be collected by its own program
-                if each.parent == keeper or "--arbiter" in self.processes[each.parent].line:
+                if each.parent == keeper or ARBITER.search(self.processes[each.parent].line):
                     self.zombies.append(each)
             elif found := MARK.search(each.line):
                 self.family.setdefault(found[2], {}).setdefault(int(found[3]), []).append(each)
-            elif "--arbiter" in each.line:
+            elif ARBITER.search(each.line):
                 self.arbiters.append(each)
             elif "--isolated observed" in each.line:
                 self.hosts.append(each)

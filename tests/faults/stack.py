@@ -8,7 +8,7 @@ import pathlib
 import signal
 import sys
 
-from daemon import PROBE
+from daemon import BUILD, PROBE
 
 # One request at a time; TERM ends it after the request at hand. It logs a numbered line before it answers.
 SERVER = r'''
@@ -207,6 +207,10 @@ max_retry = -1
 [plugin.observed]
 use = "statsd"
 isolate = true
+
+# In the arbiter's own process; it aborts when it is told to.
+[plugin.dies]
+use = "{BUILD}/tests/plugins/so/dies.so"
 '''
 
 
