@@ -1,5 +1,9 @@
 // The autoscaler's policy in virtual time: against a model of a queue, and signal by signal. Every run
 // asserts bounds: how far the fleet overshoots, how soon it settles, how often it turns round.
+//
+// The bounds are what this policy gives, and little more. Worse ones fail: growth without a cap or by one at
+// a time, no window, a shrink by all or by one at a time, workers that drain a queue taken for load, a signal
+// that is missing taken for nothing to do.
 #include <cmath>
 #include <functional>
 #include <tuple>
