@@ -1,7 +1,7 @@
 """What the autoscaler decides by itself about real processes: nobody sets anything while it does.
 
 Workers go when load falls, by the policy's own windows, while requests go on and none fails; and the signals beside the
-load: CPU, memory, the latency that http_observer measures. What the workers are, and what a failed request is, is
+load: CPU and memory. What the workers are, and what a failed request is, is
 test_autoscaler.py's.
 """
 import importlib.util
@@ -10,7 +10,7 @@ import unittest
 
 from harness import main, wait_until
 from test_autoscaler import APPLICATION, PATIENT, SERVER, AutoscalerCase, Load
-from test_shipped_plugins import PYTHON, plugin
+from test_shipped_plugins import PYTHON
 
 TCP = 'host = "127.0.0.1"\nport = 0\n'
 SOCKETS = {"shared": TCP, "unix": 'path = "@DIR@/unix.sock"\n', "reuseport": TCP + "so_reuseport = true\n",
@@ -168,33 +168,6 @@ autoscale = {max = 5, boot_time = 0.5, external = "jobs", external_target = 10, 
         self.assertEqual(len(events.of("web", "autoscale")), 1)
         daemon.client.ok("autoscale", action="set", name="web", dry_run=False)
         self.wait_count(daemon, 5)
-
-    def test_ALatencyThatHttpObserverMeasuresDoublesABusyFleetAndNoIdleOne(self):
-        daemon = self.scaled(f"""
-[socket.door]
-path = "@DIR@/door.sock"
-blocking = true
-
-[watcher.web]
-cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
-use_sockets = true
-numprocesses = 3
-autoscale = {{min = 3, max = 6, boot_time = 0.5, latency_target = 10}}
-""" + plugin("http_observer", self.isolate, 'check_url = "http://web/"\nunix_socket = "@DIR@/door.sock"\n'
-             'watcher = "web"\nloop_rate = 0.3\n'))
-        events = self.new_events(daemon)
-        slow = self.wait_decision(daemon, lambda each: each["signals"]["latency"] is not None)
-        self.assertGreaterEqual(slow["signals"]["latency"], 30)
-        self.assertNotIn("latency", slow["wishes"], "a slow backend must not make the fleet grow")
-        self.assertEqual(len(daemon.pids("web")), 3)
-        load = Load(*self.socket_of(daemon), users=3)
-        try:
-            self.wait_count(daemon, 6)
-        finally:
-            load.stop()
-        change = events.of("web", "autoscale")[0]
-        self.assertEqual((change["from"], change["to"], change["wanted"], change["reason"]), (3, 6, 6, "latency"))
-        self.assertEqual(load.failures, [])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 // The autoscaler's policy in virtual time: against a model of a queue, and signal by signal. Every run
 // asserts bounds: how far the fleet overshoots, how soon it settles, how often it turns round.
+//
+// The bounds are what this policy gives, and little more. Worse ones fail: growth without a cap or by one at
+// a time, no window, a shrink by all or by one at a time, workers that drain a queue taken for load, a signal
+// that is missing taken for nothing to do.
 #include <cmath>
 #include <functional>
 #include <tuple>
@@ -29,14 +33,15 @@ Settings settings(int min, int max) {
 class Trial {
   public:
     Trial(const Settings& settings, const queue_model::Options& options)
-        : policy(settings), model(options, settings.min), boot_(options.boot) {}
+        : policy(settings), model(options, settings.min), options_(options) {}
 
     // `rate` over the seconds since the beginning of this call.
     void go(double length, const std::function<double(double)>& rate) {
         const double begun = model.now();
         while (model.now() - begun < length) {
-            model.tick(rate(model.now() - begun));
-            if (++ticks_ % 25 == 0) look();
+            const double now = rate(model.now() - begun);
+            model.tick(now);
+            if (++ticks_ % 25 == 0) look(now * options_.service);
         }
     }
     void go(double length, double rate) {
@@ -65,19 +70,32 @@ class Trial {
             if (std::abs(wanted[i - 1] - end) > share * end) return static_cast<int>(i);
         return 0;
     }
-    void forget() { wanted.clear(); }
+    // The longest time in a row, in seconds, in which the fleet was smaller than the load kept busy.
+    int longest_short() const {
+        int longest = 0, now = 0;
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
+            now = wanted[i] < busy[i] ? now + 1 : 0;
+            longest = std::max(longest, now);
+        }
+        return longest;
+    }
+    void forget() {
+        wanted.clear();
+        busy.clear();
+    }
 
     Policy policy;
     QueueModel model;
     Load load;
-    std::vector<int> wanted;  // second by second
+    std::vector<int> wanted;   // second by second
+    std::vector<double> busy;  // and how many workers the load of that time keeps busy
     std::vector<Decision> decisions;
     bool is_blind = false;  // samples get lost
     bool is_flapping = false, is_reloading = false;
     std::optional<double> rss_worker;
 
   private:
-    void look() {
+    void look(double load_now) {
         const Time now = std::chrono::duration_cast<Time>(std::chrono::duration<double>(model.now()));
         if (!is_blind) load.add({now, model.queue(), model.in_flight(), model.accepted()});
         if (ticks_ % 100 != 0) return;
@@ -85,7 +103,7 @@ class Trial {
         signals.fleet = {model.wanted(),
                          model.ready(),
                          model.booting(),
-                         std::chrono::duration_cast<Time>(std::chrono::duration<double>(boot_)),
+                         std::chrono::duration_cast<Time>(std::chrono::duration<double>(options_.boot)),
                          is_flapping,
                          is_reloading,
                          false};
@@ -98,8 +116,9 @@ class Trial {
         policy.applied(model.wanted(), to, now);
         if (to != model.wanted()) model.set_workers(to);
         wanted.push_back(to);
+        busy.push_back(load_now);
     }
-    double boot_;
+    const queue_model::Options options_;
     long ticks_ = 0;
 };
 
@@ -117,13 +136,13 @@ queue_model::Options at_random(std::uint64_t seed) {
 
 // ---- loads over time ----
 
-TEST(AutoscalerPolicy, AStepSettlesWithinTwelveSecondsAndOnlyItsBacklogOvershoots) {
+TEST(AutoscalerPolicy, AStepSettlesWithinTenSecondsAndOnlyItsBacklogOvershoots) {
     Trial run(settings(2, 40), even());
     run.go(180, 15);  // 1.5 busy: 3 workers
     EXPECT_EQ(run.model.wanted(), 3);
     run.forget();
     run.go(120, 100);  // 10 busy: 15 workers at a busyness of 0.7
-    EXPECT_LE(run.settled(0.01), 12);
+    EXPECT_LE(run.settled(0.01), 10);
     EXPECT_GE(run.wanted.back(), 14);
     EXPECT_LE(run.largest(), 33) << "15, and what the backlog of three boot times takes";
     EXPECT_EQ(run.turns(), 0);
@@ -132,7 +151,7 @@ TEST(AutoscalerPolicy, AStepSettlesWithinTwelveSecondsAndOnlyItsBacklogOvershoot
     run.go(900, 100);
     EXPECT_LE(run.wanted.back(), 17);  // what the backlog took has been given back
     EXPECT_GE(run.wanted.back(), 14);
-    EXPECT_LE(run.turns(), 1);
+    EXPECT_EQ(run.turns(), 0);
     EXPECT_EQ(run.model.queue(), 0);
 }
 
@@ -142,10 +161,10 @@ TEST(AutoscalerPolicy, RandomRequestsDoNotMakeTheFleetTurnRoundAndRound) {
         run.go(600, 100);
         run.forget();
         run.go(3600, 100);
-        EXPECT_LE(run.turns(), 12) << seed;  // one in five minutes
-        EXPECT_LE(run.largest(), 24) << seed;
+        EXPECT_LE(run.turns(), 4) << seed;  // one in a quarter of an hour
+        EXPECT_LE(run.largest(), 20) << seed;
         EXPECT_GE(run.wanted.back(), 13) << seed;
-        EXPECT_LE(run.model.wait(0.95), 0.2) << seed;
+        EXPECT_LE(run.model.wait(0.95), 0.1) << seed;
     }
 }
 
@@ -154,10 +173,13 @@ TEST(AutoscalerPolicy, ARampIsFollowedWithoutAQueue) {
     run.go(60, 20);
     run.forget();
     run.go(300, [](double t) { return 20 + 140 * t / 300; });
-    EXPECT_GE(run.wanted.back(), 20);
-    EXPECT_LE(run.largest(), 30);
-    EXPECT_EQ(run.turns(), 0);
+    EXPECT_EQ(run.longest_short(), 0);
     EXPECT_LE(run.model.wait(0.99), 0.1);
+    run.go(300, 160);
+    EXPECT_GE(run.wanted.back(), 21);
+    EXPECT_LE(run.largest(), 24) << "23 at a busyness of 0.7";
+    EXPECT_LE(run.settled(0.01), 300 + 2);
+    EXPECT_EQ(run.turns(), 0);
 }
 
 TEST(AutoscalerPolicy, ASlowSineTurnsTheFleetTwiceAPeriodAtTheMost) {
@@ -165,25 +187,29 @@ TEST(AutoscalerPolicy, ASlowSineTurnsTheFleetTwiceAPeriodAtTheMost) {
         Trial run(settings(2, 40), at_random(seed));
         constexpr double kPeriod = 600, kPi = 3.14159265358979;
         run.go(3 * kPeriod, [=](double t) { return 90 - 70 * std::cos(2 * kPi * t / kPeriod); });
-        EXPECT_LE(run.turns(), 12) << seed;
-        EXPECT_LE(run.largest(), 36) << seed;
-        EXPECT_LE(run.model.wait(0.95), 0.2) << seed;
-        EXPECT_LE(run.model.average_workers(), 26) << seed;
+        EXPECT_LE(run.turns(), 5) << seed;
+        EXPECT_LE(run.largest(), 27) << seed << ": 23 at a busyness of 0.7";
+        EXPECT_LE(run.longest_short(), 1) << seed;
+        EXPECT_LE(run.model.wait(0.95), 0.1) << seed;
+        EXPECT_LE(run.model.average_workers(), 20) << seed;
     }
 }
 
 TEST(AutoscalerPolicy, RecurringSpikesFindTheFleetReady) {
-    Trial run(settings(2, 40), at_random(1));
+    Trial run(settings(2, 100), at_random(1));
     const auto spikes = [](double t) { return std::fmod(t, 60) >= 54 ? 200.0 : 30.0; };
     run.go(180, spikes);
+    EXPECT_LE(run.largest(), 46) << "29 at a busyness of 0.7, and what the backlog of two boot times takes";
     const std::size_t before = run.model.served();
     const double wait = run.model.wait(0.95);
     run.forget();
     run.go(600, spikes);
     EXPECT_GT(run.model.served(), before);
     EXPECT_LE(run.model.wait(0.95), wait);  // the first ones were the worst
-    EXPECT_LE(run.turns(), 4);              // it does not shrink between them
-    EXPECT_LE(run.largest(), 40);
+    EXPECT_EQ(run.longest_short(), 0);
+    EXPECT_EQ(run.turns(), 0);  // it does not shrink between them and grow again
+    EXPECT_LE(run.largest(), 46);
+    EXPECT_LE(run.settled(0.1), 60);
 }
 
 TEST(AutoscalerPolicy, ASlowBootIsWaitedForAndNotAnsweredByMoreAndMore) {
@@ -195,29 +221,32 @@ TEST(AutoscalerPolicy, ASlowBootIsWaitedForAndNotAnsweredByMoreAndMore) {
     run.go(30, 100);
     EXPECT_LE(run.largest(), 12);
     run.go(120, 100);
-    EXPECT_LE(run.largest(), 60);
+    EXPECT_LE(run.largest(), 50) << "15, and what the backlog of three boot times takes";
     EXPECT_EQ(run.turns(), 0);
     EXPECT_LE(run.settled(0.1) + 59, 150) << "five boot times";
 }
 
 TEST(AutoscalerPolicy, AFlappingFleetIsLeftAlone) {
-    Trial run(settings(2, 40), even());
+    Trial run(settings(2, 200), even());
     run.go(30, 15);
     const int before = run.model.wanted();
     run.is_flapping = true;
-    run.go(60, 150);
+    run.go(10, 150);
     EXPECT_EQ(run.largest(), before);
+    EXPECT_EQ(run.turns(), 0);
     EXPECT_EQ(run.decisions.back().limit, "flapping");
+    // 22 at a busyness of 0.7, and what has come meanwhile takes more.
     run.is_flapping = false;
     run.forget();
     run.go(60, 150);
     EXPECT_GE(run.model.wanted(), 20);
-    EXPECT_LE(run.settled(0.1), 20);
+    EXPECT_LE(run.largest(), 112) << "twofold in a boot time, as long as there is a backlog";
+    EXPECT_LE(run.settled(0.1), 15);
     EXPECT_EQ(run.turns(), 0);
 }
 
 TEST(AutoscalerPolicy, AReloadIsWaitedFor) {
-    Trial run(settings(2, 40), even());
+    Trial run(settings(2, 200), even());
     run.is_reloading = true;
     run.go(10, 150);
     EXPECT_EQ(run.largest(), 2);
@@ -225,8 +254,8 @@ TEST(AutoscalerPolicy, AReloadIsWaitedFor) {
     run.is_reloading = false;
     run.forget();
     run.go(120, 150);
-    EXPECT_LE(run.settled(0.1), 20);
-    EXPECT_LE(run.largest(), 40);
+    EXPECT_LE(run.settled(0.1), 15);
+    EXPECT_LE(run.largest(), 96) << "twofold in a boot time, as long as there is a backlog";
     EXPECT_EQ(run.turns(), 0);
 }
 
@@ -240,6 +269,7 @@ TEST(AutoscalerPolicy, LostSignalsNeverShrinkTheFleet) {
     run.go(1200, 0);
     EXPECT_EQ(run.largest(), before);
     EXPECT_EQ(run.wanted.back(), before);
+    EXPECT_EQ(run.settled(0), 0);
     EXPECT_EQ(run.decisions.back().limit, "missing signal");
     EXPECT_EQ(run.turns(), 0);
     run.is_blind = false;
@@ -248,6 +278,8 @@ TEST(AutoscalerPolicy, LostSignalsNeverShrinkTheFleet) {
     EXPECT_EQ(run.wanted.back(), 2);
     EXPECT_EQ(run.turns(), 0);
     EXPECT_LE(run.largest(), before);
+    EXPECT_GE(run.settled(0.01), 120) << "the window";
+    EXPECT_LE(run.settled(0.01), 120 + 10 * (before - 2)) << "one worker at least in ten seconds";
 }
 
 TEST(AutoscalerPolicy, TheMemoryLimitBoundsGrowth) {
@@ -259,7 +291,7 @@ TEST(AutoscalerPolicy, TheMemoryLimitBoundsGrowth) {
     EXPECT_EQ(run.largest(), 10);
     EXPECT_EQ(run.decisions.back().limit, "memory_limit");
     EXPECT_EQ(run.turns(), 0);
-    EXPECT_LE(run.settled(0.01), 20);
+    EXPECT_LE(run.settled(0.01), 5);
 }
 
 TEST(AutoscalerPolicy, BeyondMaxAndBelowMinItNeverGoes) {

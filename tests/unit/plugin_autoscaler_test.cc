@@ -52,6 +52,7 @@ struct AutoscalerTest : ::testing::Test {
     void resize(int count) {
         model.set_workers(count);
         largest = std::max(largest, count);
+        last_change = model.now();
     }
     Json options_of(const std::string& name) {
         Json out = name == "web" ? table : Json::object();
@@ -87,14 +88,18 @@ struct AutoscalerTest : ::testing::Test {
         if (has_socket) rows.push_back({{"name", "door"}, {"watchers", {"db", "web"}}, {"figures", figures}});
         return rows;
     }
-    void pass(double seconds, double rate) {
-        const double until = model.now() + seconds;
-        for (long tick = 1; model.now() < until - 1e-6; ++tick) {
-            model.tick(rate);
+    // `rate` over the seconds since the beginning of this call.
+    void pass(double seconds, const std::function<double(double)>& rate) {
+        const double begun = model.now();
+        for (long tick = 1; model.now() < begun + seconds - 1e-6; ++tick) {
+            model.tick(rate(model.now() - begun));
             if (tick % 25 != 0) continue;
             host.advance(milliseconds(250));
             serve();
         }
+    }
+    void pass(double seconds, double rate) {
+        pass(seconds, [rate](double) { return rate; });
     }
     std::string explain() {
         return host.command("autoscale", {{"action", "explain"}, {"name", "web"}}).fields.at("explanation");
@@ -107,6 +112,13 @@ struct AutoscalerTest : ::testing::Test {
         options["action"] = "set";
         options["name"] = "web";
         return host.command("autoscale", options);
+    }
+    // Changes of direction in what was asked for.
+    int turns() const {
+        int turns = 0;
+        for (std::size_t i = 1; i < changes.size(); ++i)
+            turns += changes[i].command != changes[i - 1].command ? 1 : 0;
+        return turns;
     }
     int count(const std::string& command) const {
         return static_cast<int>(std::count_if(changes.begin(), changes.end(),
@@ -128,6 +140,7 @@ struct AutoscalerTest : ::testing::Test {
     bool on_demand = false, tells_ready = false, is_blind = false, has_socket = true;
     double cpu = 10;
     int largest = 0;
+    double last_change = 0;  // when, by the model's clock
 };
 
 TEST_F(AutoscalerTest, AStepIsFollowedUpAndDownByTheCommandsOfAClient) {
@@ -149,6 +162,64 @@ TEST_F(AutoscalerTest, AStepIsFollowedUpAndDownByTheCommandsOfAClient) {
     EXPECT_LE(first, largest / 10);
     EXPECT_EQ(changes[0].properties,
               Json({{"name", "web"}, {"nb", first}, {"drain", 30.0}, {"waiting", false}}));
+}
+
+TEST_F(AutoscalerTest, ARampIsFollowedWithoutAQueue) {
+    start();
+    pass(60, 20);
+    pass(300, [](double t) { return 20 + 140 * t / 300; });
+    const double end = model.now();
+    pass(300, 160);
+    EXPECT_GE(model.wanted(), 21);
+    EXPECT_LE(largest, 24) << "23 at a busyness of 0.7";
+    EXPECT_LE(last_change, end);
+    EXPECT_EQ(turns(), 0);
+    EXPECT_LE(model.wait(0.99), 0.1);
+}
+
+TEST_F(AutoscalerTest, ASlowSineTurnsTheFleetTwiceAPeriod) {
+    constexpr double kPeriod = 600, kPi = 3.14159265358979;
+    start();
+    pass(3 * kPeriod, [=](double t) { return 90 - 70 * std::cos(2 * kPi * t / kPeriod); });
+    EXPECT_EQ(turns(), 4) << "up and down and up and down and up";
+    EXPECT_LE(largest, 24) << "23 at a busyness of 0.7";
+    EXPECT_LE(model.wait(0.99), 0.1);
+    EXPECT_LE(model.average_workers(), 19);
+}
+
+TEST_F(AutoscalerTest, RecurringSpikesFindTheFleetReady) {
+    table["autoscale.max"] = 100;
+    start();
+    const auto spikes = [](double t) { return std::fmod(t, 60) >= 54 ? 200.0 : 30.0; };
+    pass(180, spikes);
+    const double wait = model.wait(0.99), begin = model.now();
+    changes.clear();
+    pass(600, spikes);
+    EXPECT_LE(model.wait(0.99), wait) << "the first ones were the worst";
+    EXPECT_LE(largest, 46) << "29 at a busyness of 0.7, and what the backlog of two boot times takes";
+    EXPECT_EQ(count("incr"), 0);
+    EXPECT_LE(last_change - begin, 60);
+}
+
+TEST_F(AutoscalerTest, ASlowBootIsWaitedForAndNotAnsweredByMoreAndMore) {
+    queue_model::Options slow = even();
+    slow.boot = 30;
+    model = queue_model::QueueModel(slow, 2);
+    table["autoscale.boot_time"] = 30;
+    table["autoscale.max"] = 100;
+    start();
+    pass(180, 10);
+    const double begin = model.now();
+    pass(29, 100);
+    EXPECT_LE(largest, 6) << "no faster than +4 or twofold in a boot time";
+    pass(30, 100);
+    EXPECT_LE(largest, 12);
+    pass(120, 100);
+    EXPECT_GE(largest, 15);
+    EXPECT_LE(largest, 48) << "15, and what the backlog of three boot times takes";
+    EXPECT_EQ(count("decr"), 0);
+    EXPECT_LE(last_change - begin, 150) << "five boot times";
+    EXPECT_EQ(model.queue(), 0);
 }
 
 TEST_F(AutoscalerTest, OnlyWatchersWithATableAreScaled) {
