@@ -6,7 +6,6 @@ test_autoscaler.py's.
 """
 import importlib.util
 import shutil
-import unittest
 
 from harness import main, wait_until
 from test_autoscaler import APPLICATION, PATIENT, SERVER, AutoscalerCase, Load
