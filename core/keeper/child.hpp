@@ -26,7 +26,7 @@ struct SpawnOutcome {
 };
 
 // A child starts with a copy of all our descriptors, thousands of them in the keeper of a large stack, and
-// its exec closes each again: with 1,000 workers that was a tenth of a start. With this some low numbers are
+// its exec closes each again: with 6,000 of them that was a fifth of an exec. With this some low numbers are
 // set aside, from 64 on, through which it gets what it is to have, and it copies nothing above them. Where a
 // number is taken already, or the kernel is older than 5.9, children start as they do without. Call it once,
 // early.

@@ -199,6 +199,16 @@ stdout_stream = { class = "FileStream", filename = "/dev/full" }
         self.assertLess(dropped, 2000000)
         self.assertEqual(page.value("circus_watcher_log_dropped_bytes_total", watcher="talks", stream="stdout"), 0)
 
+    @contextlib.contextmanager
+    def visitors(self, daemon, count):
+        """So many connections to the one socket there is, once its worker runs."""
+        daemon.wait_active("web", 1)
+        port = daemon.client.ok("listsockets")["sockets"][0]["port"]
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(count):
+                open_ones.enter_context(socket.create_connection(("127.0.0.1", port)))
+            yield
+
     def test_ASocketShowsWhoWaits(self):
         daemon = self.run_with(f'''
 [socket.web]
@@ -209,11 +219,7 @@ backlog = 16
 cmd = {SLEEPER}
 use_sockets = true
 ''')
-        daemon.wait_active("web", 1)
-        port = daemon.client.ok("listsockets")["sockets"][0]["port"]
-        with contextlib.ExitStack() as visitors:
-            for _ in range(3):
-                visitors.enter_context(socket.create_connection(("127.0.0.1", port)))
+        with self.visitors(daemon, 3):
             page = self.wait_value(daemon, 3, "circus_socket_queue_connections", socket="web")
             self.assertEqual(page.value("circus_socket_queue_limit_connections", socket="web"), 16)
             self.assertEqual(page.value("circus_socket_in_flight_connections", socket="web"), 0)
@@ -230,11 +236,7 @@ cmd = "/usr/bin/python3 -c"
 args = ["{ACCEPTOR}", "$(circus.sockets.web)"]
 use_sockets = true
 ''')
-        daemon.wait_active("web", 1)
-        port = daemon.client.ok("listsockets")["sockets"][0]["port"]
-        with contextlib.ExitStack() as visitors:
-            for _ in range(3):
-                visitors.enter_context(socket.create_connection(("127.0.0.1", port)))
+        with self.visitors(daemon, 3):
             page = self.wait_value(daemon, 3, "circus_socket_in_flight_connections", socket="web")
             self.assertEqual(page.value("circus_socket_queue_connections", socket="web"), 0)
         self.wait_value(daemon, 0, "circus_socket_in_flight_connections", socket="web")

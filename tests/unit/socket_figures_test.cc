@@ -133,7 +133,6 @@ TEST(SocketFigures, ConnectionsThatFindTheQueueFullAreDrops) {
     Clients clients;
     clients.connect_to(full, 2);  // one more than the backlog is what the kernel takes
     const auto before = look_at_socket({full.fd.get()}, {});
-    if (!before.drops) GTEST_SKIP() << before.absent.at("drops");
     ASSERT_EQ(before.queue, 2U);
     EXPECT_EQ(before.drops, 0U);
 
