@@ -65,7 +65,9 @@ class LoopbackServer {
         const std::lock_guard lock(mutex_);
         answer_ = std::move(answer);
     }
-    // All connections are closed, after those that wait were accepted.
+    // All connections are ended, after those that wait were accepted. They are closed once the client has
+    // closed them too: one closed with bytes that nobody has read would be reset, which a client may see in
+    // place of the end.
     void hang_up() {
         const char byte = 0;
         static_cast<void>(!::write(wake_[1], &byte, 1));
@@ -74,10 +76,6 @@ class LoopbackServer {
   private:
     void serve() {
         std::map<int, std::string> open;
-        const auto close_all = [&open] {
-            for (const auto& each : open) ::close(each.first);
-            open.clear();
-        };
         while (true) {
             std::vector<pollfd> all{{wake_[0], POLLIN, 0}, {listener_, POLLIN, 0}};
             for (const auto& each : open) all.push_back({each.first, POLLIN, 0});
@@ -94,9 +92,9 @@ class LoopbackServer {
                 }
             if (all[0].revents == 0) continue;
             char byte = 0;
-            const bool ends = ::read(wake_[0], &byte, 1) <= 0;
-            close_all();
-            if (ends) return;
+            const bool stays = ::read(wake_[0], &byte, 1) > 0;
+            for (const auto& each : open) stays ? ::shutdown(each.first, SHUT_WR) : ::close(each.first);
+            if (!stays) return;
         }
     }
     bool talk(int fd, std::string& received) {
