@@ -125,6 +125,9 @@ using EnvList = std::vector<std::pair<std::string, std::string>>;
 // Of the names of hidden watchers; no other watcher may have it.
 inline constexpr std::string_view kHiddenPrefix = "plugin:";
 
+// More processes than this in one watcher is a slip of the keyboard, not a wish.
+inline constexpr long long kMaxProcesses = 100'000;
+
 struct WatcherConfig {
     std::string name;        // as written; matched without case
     bool from_file = false;  // what it leaves out of env and streams is shown as {}; null when it was added

@@ -226,7 +226,8 @@ std::vector<Row<W>> make_watcher_rows() {
         boolean_row("shell", &W::shell, Respawn, "run cmd through /bin/sh -c"),
         shell_args_row(),
         text_row("executable", &W::executable, Respawn, "exec this file under the argv[0] of cmd"),
-        integer_row("numprocesses", &W::numprocesses, kCount, Count, "how many processes are kept running"),
+        integer_row("numprocesses", &W::numprocesses, {0, kMaxProcesses}, Count,
+                    "how many processes are kept running"),
         boolean_row("singleton", &W::singleton, Live, "never more than one process"),
         text_row("working_dir", &W::working_dir, Respawn,
                  "directory of the processes; without it: the daemon's"),
@@ -253,9 +254,11 @@ std::vector<Row<W>> make_watcher_rows() {
         number_row("warmup_delay", &W::warmup_delay, 0, Live, "seconds between two spawns"),
         boolean_row("autostart", &W::autostart, Live, "start together with the daemon"),
         boolean_row("respawn", &W::respawn, Live, "replace a process that ended by itself"),
-        integer_row("max_retry", &W::max_retry, {-1, INT_MAX}, Live,
-                    "failed spawns in a row before the watcher stops, a process that is never ready is one "
-                    "while no other is ready; -1: for ever"),
+        integer_row(
+            "max_retry", &W::max_retry, {-1, INT_MAX}, Live,
+            "failed spawns in a row before the watcher stops, of which many at once are one, and so is "
+            "a process that is never ready; as long as another of its processes is ready it does not "
+            "stop, and goes on trying; -1: for ever"),
         number_row("min_uptime", &W::min_uptime, 0, Live,
                    "seconds; a process that lived shorter is replaced after a growing pause"),
         max_backoff_row(),

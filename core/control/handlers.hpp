@@ -55,7 +55,6 @@ supervise::Watcher* find_watcher(Context& context, const Json& properties, const
 // `restart` without a name: circusd in itself.
 void restart_everything(Context& context, const Json& properties, const Reply& reply);
 
-// More processes than this in one watcher is a slip of the keyboard, not a wish.
-constexpr long long kMaxProcesses = 100'000;
+using config::kMaxProcesses;
 
 }  // namespace circus::control

@@ -93,7 +93,7 @@ void Watcher::supersede(const char* by) {
 
 void Watcher::reset_slots() {
     slots_.assign(static_cast<std::size_t>(std::max(0, config_.numprocesses)), Slot{});
-    failures_ = 0;
+    forget_failures();
     reached_ = {};
     last_code_ = 0;
     end_.reset();

@@ -16,8 +16,8 @@
 // on_demand watcher that was started is *armed*, and while it is down (status stopped) the first connection
 // to a socket it uses makes it up. stop() takes it down and leaves it armed, so it waits again; disarm() ends
 // that. What to do about a difference is decided by model::reconcile() and carried out by settle(). A watcher
-// goes down by itself when max_retry spawns in a row failed, or when respawn is off and every process has
-// ended.
+// goes down by itself when max_retry spawns in a row failed and none of its processes is ready, or when
+// respawn is off and every process has ended.
 //
 // Driven by Arbiter only, on the loop's thread. Wishes and facts set data and mark; settle() acts, publishes,
 // and hands finished waiters to the arbiter, which calls them.
@@ -216,6 +216,7 @@ class Watcher {
         std::string why{};     // the last process that was ended because of its memory, or was never ready
         Duration delay{};      // back-off
         TimePoint not_before{};
+        int failed_in = 0;  // the last round that it failed in
     };
 
     Json saved_unready() const;
@@ -234,8 +235,10 @@ class Watcher {
 
     void compare();
     model::WatcherView view() const;
-    void carry_out(const model::Plan& plan, const std::vector<Process*>& order);
-    void spawn(model::Wid wid);
+    // False: something of it failed before it reached the keeper, and what is wanted may be another thing by
+    // now.
+    bool carry_out(const model::Plan& plan, const std::vector<Process*>& order);
+    bool spawn(model::Wid wid);
     void act(Process& process, model::ProcessAct what);
     void send_stop(Process& process);
     void send_stop_signal(Process& process, int signo, bool announce);
@@ -251,9 +254,14 @@ class Watcher {
     void expect_end(const Process& process);
     Status run_stop_command(Process& process);
     void on_stop_command_ended(const Process& command, const std::string& trouble);
-    // Without a stage: it did not come as far as to the keeper.
-    void spawn_failed(model::Wid wid, const Error& why, std::optional<keeper::SpawnStage> stage = {});
+    // `counts`: it was still to be started. Without a stage: it did not come as far as to the keeper.
+    void spawn_failed(model::Wid wid, const Error& why, bool counts,
+                      std::optional<keeper::SpawnStage> stage = {});
+    bool begins_round(Slot& s);
+    void forget_failures();
+    int most_failures() const;
     void give_up(const std::string& why);  // it is not wanted up any more
+    std::optional<TimePoint> expiry_of(const Process& process) const;
 
     // ---- draining ----
     void let_linger(Duration drain, int before);
@@ -357,8 +365,10 @@ class Watcher {
     Duration start_delay_{};
     TimePoint ask_again_{};  // Paused
     model::Replacement replacement_ = model::Replacement::NewFirst;
-    int failures_ = 0;  // spawns that failed in a row, and processes that were never ready
-    int draining_ = 0;  // pipes of reaped processes that are still read
+    int failures_ = 0;          // rounds of failed spawns in a row, and of processes that were never ready
+    int round_ = 0;             // of those that failed for whatever reason, since one did not
+    std::string last_failure_;  // as it was logged
+    int draining_ = 0;          // pipes of reaped processes that are still read
     std::size_t active_count_ = 0;
     std::optional<TimePoint> last_spawn_;
     std::vector<Slot> slots_;               // by wid - 1

@@ -1,9 +1,11 @@
 // Facts: a process was spawned, exited, became known to be of no use. They only set data; watcher_settle.cc
 // acts.
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <sys/wait.h>
 
+#include <climits>
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
@@ -34,11 +36,9 @@ void Watcher::on_spawned(ChildId id, pid_t pid, UniqueFd pidfd) {
     if (stack_.deaths) stack_.deaths->spawned(serial_);
     process.started = stack_.clock.now();
     process.started_wall = stack_.clock.wall();
-    if (config_.max_age > 0)
-        process.expires =
-            process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
+    process.expires = expiry_of(process);
     for (const PipeId pipe : process.pipes) stack_.streams.start(pipe, pid);
-    if (process.ready.kind == config::ReadyConfig::Kind::Spawned) failures_ = 0;  // else when it is ready
+    if (process.ready.kind == config::ReadyConfig::Kind::Spawned) forget_failures();  // else when it is ready
     if (process.wid <= config_.numprocesses && up_ && !drain_) slot(process.wid).spawned = true;
     stack_.events.publish(name(), "spawn",
                           {{"process_pid", pid}, {"wid", process.wid}, {"time", process.started_wall}});
@@ -74,10 +74,23 @@ void Watcher::on_spawn_failed(ChildId id, keeper::SpawnStage stage, int error, i
     for (const PipeId pipe : at->second.pipes) stack_.streams.discard(pipe);
     const Process process = std::move(at->second);
     processes_.erase(at);
-    if (process.stops == 0)
-        spawn_failed(process.wid, {why, error}, stage);
-    else
+    if (process.stops != 0)
         on_stop_command_ended(process, why);
+    else
+        spawn_failed(process.wid, {why, error},
+                     process.state == ProcessState::Idle && !process.condemned && !process.outdated, stage);
+}
+
+// Drawn from what the process is, so that an arbiter that takes it over draws the same.
+std::optional<TimePoint> Watcher::expiry_of(const Process& process) const {
+    if (config_.max_age <= 0) return std::nullopt;
+    std::uint64_t drawn = 14695981039346656037ULL;  // FNV-1a, then the end of splitmix64
+    for (const char c : stack_.instance) drawn = (drawn ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    drawn += process.id * 0x9e3779b97f4a7c15ULL;
+    drawn = (drawn ^ (drawn >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    drawn = (drawn ^ (drawn >> 27)) * 0x94d049bb133111ebULL;
+    const double part = static_cast<double>((drawn ^ (drawn >> 31)) >> 11) * 0x1p-53;
+    return process.started + from_seconds(config_.max_age + config_.max_age_variance * part);
 }
 
 void Watcher::on_connection() {
@@ -101,24 +114,52 @@ bool is_shortage(int error) {
 }
 }  // namespace
 
-void Watcher::spawn_failed(model::Wid wid, const Error& why, std::optional<keeper::SpawnStage> stage) {
-    if (!is_shortage(why.code)) ++failures_;
+// Of a program that cannot be started many slots say so at once: together that is one failure, and the next
+// one begins with a slot that has failed in this one already.
+bool Watcher::begins_round(Slot& s) {
+    const bool begins = s.failed_in >= round_;
+    if (begins) ++round_;
+    s.failed_in = round_;
+    return begins;
+}
+
+void Watcher::forget_failures() {
+    if (round_ != 0)
+        for (Slot& s : slots_) s.failed_in = 0;
+    failures_ = round_ = 0;
+}
+
+int Watcher::most_failures() const {
+    return config_.max_retry < 0 ? INT_MAX : std::max(1, config_.max_retry);
+}
+
+void Watcher::spawn_failed(model::Wid wid, const Error& why, bool counts,
+                           std::optional<keeper::SpawnStage> stage) {
     if (stack_.deaths)
         stack_.deaths->not_started({serial_, name(), wid, stack_.clock.wall(), stage, why.code, why.text});
-    log::error(cat("watcher ", name(), ": ", why.text));
-    const bool last =
-        !is_shortage(why.code) && config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry);
-    if (last && reloading_) {
-        end_reload(false, why.text);
-        return;
-    }
-    if (last) {
-        give_up(cat("stopped after ", failures_, " failed spawns in a row"));
-        return;
-    }
+    const bool has_slot = up_ && wid <= config_.numprocesses;
+    const bool begins = has_slot && counts && begins_round(slot(wid));
+    const bool is_failure = begins && !is_shortage(why.code);
+    if (is_failure) ++failures_;
+    // Once a round, and while it is tried on beside those that serve not even that.
+    const bool is_known = why.text == last_failure_ && (!begins || failures_ > most_failures());
+    last_failure_ = why.text;
+    const std::string line = cat("watcher ", name(), ": ", why.text);
+    is_known ? log::debug(line) : log::error(line);
+    if (!has_slot) return;
     Slot& s = slot(wid);
     s.delay = model::next_delay(s.delay, Duration(-1), backoff(), stack_.random());
     s.not_before = stack_.clock.now() + s.delay;
+    if (!is_failure || failures_ < most_failures()) return;
+    if (reloading_) return end_reload(false, why.text);
+    const std::string failed = cat(failures_, " failed spawns in a row");
+    const std::size_t ready = ready_count();
+    if (ready == 0) return give_up(cat("stopped after ", failed));
+    if (failures_ == most_failures())
+        log::error(cat("watcher ", name(), ": ", failed, "; it is tried again every ",
+                       to_seconds(backoff().cap), " s, beside the ", ready, " that ",
+                       ready == 1 ? "is" : "are", " ready"));
+    fail_waiters({Await::Up, Await::Count}, cat(failed, ": ", why.text));
 }
 
 void Watcher::give_up(const std::string& why) {

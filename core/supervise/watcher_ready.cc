@@ -76,7 +76,7 @@ void Watcher::became_ready(ChildId id) {
     Process& process = at->second;
     process.awaited = false;
     process.ready_by.reset();
-    failures_ = 0;
+    forget_failures();
     look();
     stack_.events.publish(
         name(), "ready", {{"process_pid", process.pid}, {"wid", process.wid}, {"time", stack_.clock.wall()}});
@@ -115,8 +115,8 @@ void Watcher::ended_unready(model::Wid wid, pid_t pid, bool outdated, const std:
     if (outdated) return;
     if (reloading_) return end_reload(false, what);
     // As a spawn that failed: the program was started, and is of no use. But nobody who serves ends for it.
-    ++failures_;
-    if (config_.max_retry >= 0 && failures_ >= std::max(1, config_.max_retry) && up_ && ready_count() == 0)
+    if (up_ && wid <= config_.numprocesses && begins_round(slot(wid)) && ++failures_ >= most_failures() &&
+        ready_count() == 0)
         give_up(cat("stopped after ", failures_, " failed starts in a row; ", what));
     fail_waiters({Await::Up, Await::Count}, what);
 }

@@ -41,7 +41,7 @@ void Watcher::reload(const ReloadRequest& request, Done done) {
     wait_for(Await::Reloaded, std::move(done));
     reloading_ = true;
     outdated_below_ = stack_.next_id;
-    failures_ = 0;
+    forget_failures();
     for (auto& [id, process] : processes_)
         if (!process.condemned) process.outdated = true;
     for (Slot& s : slots_) s.renewed = false;
@@ -89,7 +89,7 @@ void Watcher::end_reload(bool completed, const std::string& why) {
     const std::string reason = failures_ > 0 ? cat(failures_, " failed spawns: ", why) : why;
     log::error(cat("watcher ", name(), ": reload given up, the old processes stay: ", reason));
     stack_.events.publish(name(), "reload_failed", {{"time", stack_.clock.wall()}, {"reason", why}});
-    failures_ = 0;
+    forget_failures();
     std::set<model::Wid> kept_wids;
     for (auto& [id, process] : processes_) {
         if (!std::exchange(process.outdated, false))

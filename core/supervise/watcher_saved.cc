@@ -165,9 +165,7 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
     if (process.stops == 0) {
         ++active_count_;
         process.outdated = process.id < outdated_below_;
-        if (config_.max_age > 0)
-            process.expires =
-                process.started + from_seconds(config_.max_age + config_.max_age_variance * stack_.random());
+        process.expires = expiry_of(process);
         last_spawn_ = std::max(last_spawn_.value_or(process.started), process.started);
     }
     if (const auto unready = unready_before_.find(process.id);

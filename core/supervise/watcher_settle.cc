@@ -84,23 +84,22 @@ void Watcher::compare() {
     // since each round needs such a failure and its back-off keeps that slot from the next.
     let_idle_go();
     for (int round = 0; round < 3; ++round) {
-        const int failures = failures_;
         const model::Plan plan = model::reconcile(view(), stack_.clock.now());
         std::vector<Process*> order;
         order.reserve(processes_.size());
         for (auto& [id, process] : processes_) order.push_back(&process);
-        carry_out(plan, order);
+        const bool done = carry_out(plan, order);
         look_again_ = plan.look_again;
         if (plan.await && !awaiting_) log::info(cat("watcher ", name(), " waits for a connection"));
         awaiting_ = plan.await;
         // A grace that begins now ends at a time the plan could not know yet.
         for (const std::size_t i : plan.stop)
             if (!look_again_ || order[i]->grace_over < *look_again_) look_again_ = order[i]->grace_over;
-        if (failures_ == failures) break;
+        if (done) break;
     }
 }
 
-void Watcher::carry_out(const model::Plan& plan, const std::vector<Process*>& order) {
+bool Watcher::carry_out(const model::Plan& plan, const std::vector<Process*>& order) {
     for (const std::size_t i : plan.expired) {
         order[i]->outdated = true;
         order[i]->cause = model::EndCause::Age;
@@ -125,27 +124,31 @@ void Watcher::carry_out(const model::Plan& plan, const std::vector<Process*>& or
     }
     for (const std::size_t i : plan.kill) act(*order[i], order[i]->apply(ProcessEvent::GraceOver));
     const bool asks = !plan.spawn.empty() && is_hooked(model::HookPoint::BeforeSpawn);
+    bool all_well = true;
     for (const model::Wid wid : plan.spawn) {
+        const bool was_reloading = reloading_;
         if (asks && !slot(wid).cleared)
             ask_before_spawn(wid);
         else
-            spawn(wid);
-        if (!up_) return;
+            all_well = spawn(wid) && all_well;
+        // It was given up: the rest was planned for something else.
+        if (!up_ || reloading_ != was_reloading) break;
     }
+    return all_well;
 }
 
-void Watcher::spawn(model::Wid wid) {
+bool Watcher::spawn(model::Wid wid) {
     last_spawn_ = stack_.clock.now();
     slot(wid).cleared = false;
     const ChildId id = stack_.next_id++;
     auto request = make_request(config_, identity_, wid, id, stack_);
     if (!request) {
-        spawn_failed(wid, request.error());
-        return;
+        spawn_failed(wid, request.error(), true);
+        return false;
     }
     if (auto status = add_sockets(config_, wid, stack_, *request); !status) {
-        spawn_failed(wid, status.error());
-        return;
+        spawn_failed(wid, status.error(), true);
+        return false;
     }
     Process process;
     process.id = id;
@@ -157,13 +160,14 @@ void Watcher::spawn(model::Wid wid) {
     if (status) status = prepare_ready(process, *request);
     if (!status) {
         for (const PipeId pipe : process.pipes) stack_.streams.discard(pipe);
-        spawn_failed(wid, status.error());
-        return;
+        spawn_failed(wid, status.error(), true);
+        return false;
     }
     request->note.owner = serial_;
     owns_(*this, id);
     processes_.emplace(id, std::move(process));
     stack_.keeper.spawn(id, *request);
+    return true;
 }
 
 void Watcher::fail_waiters(std::initializer_list<Await> those, const std::string& why) {

@@ -256,6 +256,17 @@ class StartingTest(ContractCase):
         self.assertEqual(daemon.log().count("/nowhere/program"), 3, daemon.log())
         daemon.wait_active("web", 1)
 
+    def test_ManyThatFailTogetherFailOnceAndHaveTheirRetries(self):
+        daemon = self.run_daemon('[watcher.bad]\ncmd = "/nowhere/program"\nnumprocesses = 20\nmax_retry = 3\n'
+                                 '[watcher.late]\ncmd = "@DIR@/late --report @REPORTS@"\nnumprocesses = 8\nmax_retry = 8\n')
+        daemon.wait_log("@DIR@/late".replace("@DIR@", daemon.directory))
+        os.symlink(PROBE, os.path.join(daemon.directory, "late"))
+        daemon.wait_active("late", 8)
+        daemon.wait_log("stopped after 3 failed spawns in a row")
+        wait_until(lambda: daemon.status("bad") == "stopped")
+        self.assertEqual(daemon.log().count("/nowhere/program"), 3, daemon.log())
+        self.assertEqual(daemon.log().count("failed spawns"), 1, daemon.log())
+
     def test_MaxRetryMinusOneTriesForEver(self):
         daemon = self.run_daemon('[watcher.late]\ncmd = "@DIR@/late --report @REPORTS@"\nmax_retry = -1\n'
                                  "max_backoff = 0.02\n")

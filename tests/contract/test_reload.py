@@ -1,7 +1,9 @@
 """Reloads that cannot take a site down: under load nothing fails, and a new version that is no good changes nothing."""
+import os
 import pathlib
+import signal
 
-from harness import main, wait_until
+from harness import holds_for, main, wait_until
 from ready_case import SOCKET, Load, ReadyCase, served
 
 
@@ -146,6 +148,56 @@ class BrokenVersionTest(ReloadCase):
         answer = self.client.ask("reloadconfig", waiting=True, patience=60)
         self.assert_error(answer, 5, lambda reason: "watcher web" in reason and "exited with 4" in reason)
         self.check_old_ones_serve(before)
+
+
+class MissingProgramTest(ReloadCase):
+    """Twelve who serve, more than twice max_retry, and a program that is not there for a while."""
+
+    def setUp(self):
+        super().setUp()
+        config = SOCKET + served("numprocesses = 12").replace("/usr/bin/python3", "@DIR@/python3")
+        self.daemon_ = self.new_daemon(config, "check_delay = 1\n")
+        self.put_program()
+        self.client = self.daemon_.start().client
+        self.daemon_.wait_active("web", 12)
+        self.load = Load(self.port())
+        self.addCleanup(self.load.stop)
+        self.load.wait_more()
+
+    def put_program(self):
+        os.symlink("/usr/bin/python3", self.path("python3"))
+
+    def check_they_stay_until_it_is_there(self, kept):
+        """And what is missing comes then by itself."""
+        self.assertTrue(holds_for(lambda: set(self.pids()) == kept, 1.5), self.daemon_.log_tail())
+        self.put_program()
+        self.daemon_.wait_active("web", 12)
+        self.assertLessEqual(kept, set(self.pids()))
+
+    def test_NoReloadEndsWhoServes(self):
+        for words, missing in (((), 0), (("--max_surge", "3"), 0), (("--sequential",), 1),
+                               (("--max_surge", "0", "--max_unavailable", "2"), 2)):
+            with self.subTest(words):
+                before = set(self.pids())
+                os.unlink(self.path("python3"))
+                told = self.ctl("reload", "web", *words, "--waiting")
+                self.assertEqual(told.returncode, 3, told)
+                self.assertIn("the old processes stay: ", told.stderr)
+                self.assertIn("No such file or directory", told.stderr)
+                kept = set(self.pids())
+                self.assertLessEqual(kept, before)
+                self.assertEqual(len(kept), 12 - missing)
+                self.check_they_stay_until_it_is_there(kept)
+        self.check_nothing_failed()
+
+    def test_OneThatDiesTakesNobodyAlong(self):
+        self.load.stop()  # who is killed takes his request with him
+        os.unlink(self.path("python3"))
+        victim = self.pids()[0]
+        os.kill(victim, signal.SIGKILL)
+        self.daemon_.wait_log("5 failed spawns in a row; it is tried again every 1 s, beside the 11 that are ready")
+        self.check_they_stay_until_it_is_there(set(self.pids()) - {victim})
+        self.assertEqual(self.daemon_.log().count("cannot spawn"), 5, self.daemon_.log_tail())
 
 
 if __name__ == "__main__":

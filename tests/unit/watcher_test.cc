@@ -233,6 +233,9 @@ TEST_F(WatcherTest, AReloadToABrokenCommandKeepsTheOldProcessesAndSaysSo) {
     arbiter->reload(at("web"), ReloadKind::Graceful, keep());
     arbiter->settle();
     fail_all(ENOENT);
+    EXPECT_FALSE(answer) << "both have failed once";
+    pass(1s);
+    fail_all(ENOENT);
     pass(1s);
     EXPECT_THAT(wids("web"), ElementsAre(1, 2));
     EXPECT_THAT(keeper.sent, IsEmpty());
@@ -390,11 +393,18 @@ TEST_F(WatcherTest, WithoutRespawnTheWatcherIsStoppedWhenAllHaveEnded) {
 TEST_F(WatcherTest, MaxAgeReplacesWithItsVarianceDrawnOnce) {
     auto& w = watcher("web");
     w.max_age = 100;
-    w.max_age_variance = 30;  // the fake draws one half
+    w.max_age_variance = 30;
     boot_running();
-    pass(114s);
+    const auto expires = arbiter->next_alarm();
+    ASSERT_TRUE(expires);
+    EXPECT_GT(*expires, clock.now() + 100s);
+    EXPECT_LT(*expires, clock.now() + 130s);
+    // As the next arbiter draws it.
+    take_over();
+    EXPECT_EQ(arbiter->next_alarm(), expires);
+    pass(*expires - clock.now() - 1ms);
     EXPECT_THAT(keeper.asked, IsEmpty());
-    pass(2s);
+    pass(1ms);
     EXPECT_THAT(keeper.asked, SizeIs(1));
     spawn_all();
     ASSERT_THAT(keeper.sent, SizeIs(1));
