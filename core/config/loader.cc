@@ -190,6 +190,10 @@ void Loader::read_circus() {
     check_endpoints(*section, failed);
     check_reach(*section, failed);
     read_curve(*section, failed);
+    for (const std::string_view option : {"httpd_host", "httpd_port"})
+        if (const Entry* const given = section->find(option);
+            given && !out_.config.circus.httpd && !failed.contains("httpd"))
+            warning(given->at, cat("\"", option, "\" in [circus] has no effect without httpd = true"));
 }
 
 // Who comes from another machine is known by his key or not at all.

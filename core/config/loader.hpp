@@ -81,6 +81,8 @@ class Loader {
     void read_watcher(const Entry& section, const std::string& name);
     void check_watcher_section(const WatcherConfig& watcher, const Entry& section, const std::string& name,
                                const Failed& failed);
+    void warn_of_idle_options(const WatcherConfig& watcher, const Entry& section, const std::string& name,
+                              const Failed& failed);
     void check_depends();
     EnvList merged_env(const WatcherConfig& watcher, const Entry* own) const;
 

@@ -182,8 +182,7 @@ void Loader::check_watcher_section(const WatcherConfig& watcher, const Entry& se
                 cat("\"use_sockets\" in [", name, "] has no effect: there is no [socket.NAME]"));
     if (watcher.on_demand && watcher.use_sockets && out_.config.sockets.empty())
         complain("on_demand", "there is no [socket.NAME] to wait on");
-    if (const Entry* const version = section.find("virtualenv_py_ver"); version && watcher.virtualenv.empty())
-        warning(version->at, cat("\"virtualenv_py_ver\" in [", name, "] has no effect without virtualenv"));
+    warn_of_idle_options(watcher, section, name, failed);
     const Lookup known = worker_lookup(watcher, 1, socket_numbers(), environment_);
     const Lookup known_to_stop = [&known](std::string_view word) {
         return word == "pid" ? std::optional<std::string>("1") : known(word);
@@ -201,6 +200,23 @@ void Loader::check_watcher_section(const WatcherConfig& watcher, const Entry& se
         if (find_socket(socket))
             warning(section.at, cat("[", name, "] names $(circus.sockets.", socket,
                                     ") but does not inherit it; write use_sockets = true"));
+}
+
+// What is written and does nothing, because of what stands beside it or does not.
+void Loader::warn_of_idle_options(const WatcherConfig& watcher, const Entry& section, const std::string& name,
+                                  const Failed& failed) {
+    const auto warn = [&](bool is_idle, std::string_view option, std::string_view because_of,
+                          std::string_view why) {
+        const Entry* const given = is_idle && !failed.contains(because_of) ? section.find(option) : nullptr;
+        if (given) warning(given->at, cat("\"", option, "\" in [", name, "] has no effect ", why));
+    };
+    warn(watcher.virtualenv.empty(), "virtualenv_py_ver", "virtualenv", "without virtualenv");
+    warn(!watcher.shell, "shell_args", "shell", "without shell = true");
+    warn(watcher.max_age == 0, "max_age_variance", "max_age", "without max_age");
+    warn(watcher.close_child_stdout && watcher.stdout_stream, "close_child_stdout", "stdout_stream",
+         "beside stdout_stream, which takes what the processes write");
+    warn(watcher.close_child_stderr && watcher.stderr_stream, "close_child_stderr", "stderr_stream",
+         "beside stderr_stream, which takes what the processes write");
 }
 
 // Once all of them are known.

@@ -113,8 +113,6 @@ priority = -3
 use_sockets = true
 stdin_socket = "HTTP"
 close_child_stdin = false
-close_child_stdout = true
-close_child_stderr = true
 stdout_stream.class = "FileStream"
 stdout_stream.filename = "/log/$(circus.wid)"
 stdout_stream.max_bytes = 1000
@@ -160,8 +158,6 @@ env = {A = "1"}
     w.use_sockets = true;
     w.stdin_socket = "HTTP";
     w.close_child_stdin = false;
-    w.close_child_stdout = true;
-    w.close_child_stderr = true;
     w.stdout_stream = StreamConfig{.class_name = "FileStream",
                                    .filename = "/log/$(circus.wid)",
                                    .time_format = "%H",
@@ -232,6 +228,17 @@ stop_timeout = 9
     circus.warmup_delay = 0.5;
     circus.stop_timeout = 9;
     EXPECT_EQ(config.circus, circus);
+}
+
+TEST_F(Load, OutputsThatGoNowhereAreClosed) {
+    const Config config =
+        good("[watcher.a]\ncmd = \"a\"\nclose_child_stdout = true\nclose_child_stderr = true\n");
+    EXPECT_TRUE(config.watchers.at(0).close_child_stdout);
+    EXPECT_TRUE(config.watchers.at(0).close_child_stderr);
+}
+
+TEST_F(Load, AHundredThousandProcessesAreTheMost) {
+    EXPECT_EQ(good("[watcher.a]\ncmd = \"a\"\nnumprocesses = 100000\n").watchers.at(0).numprocesses, 100000);
 }
 
 TEST_F(Load, SectionsKeepTheOrderOfTheFile) {
