@@ -13,6 +13,7 @@
 #include "control/endpoint.hpp"
 #include "loop/timer.hpp"
 #include "sys/leftovers.hpp"
+#include "sys/listen.hpp"
 #include "sys/pidfd.hpp"
 #include "sys/procfs.hpp"
 
@@ -289,6 +290,7 @@ Status InstanceGuard::add(const std::string& endpoint, bool passable) {
     if (const Status written = guarded.file.write(guarded.header); !written) return written.error();
     if (!guarded_.empty())
         for (const sys::ChildRow& row : guarded_.back().file.rows()) guarded.file.put(row);
+    guarded.file.set_sockets(sockets_);
     if (keeper == 0) keeper_.hold(guarded.hold, "instance-lock", guarded.file.release_keeper().get());
     guarded_.push_back(std::move(guarded));
     return Ok{};
@@ -299,10 +301,29 @@ void InstanceGuard::drop(const std::string& endpoint) {
         if (guarded.endpoint != endpoint) continue;
         // Nothing of ours is to be looked for there.
         guarded.file.clear_rows();
+        guarded.file.set_sockets({});
         [[maybe_unused]] const Status emptied = guarded.file.write({});
         keeper_.drop(guarded.hold);
     }
     std::erase_if(guarded_, [&](const Guarded& guarded) { return guarded.endpoint == endpoint; });
+}
+
+void InstanceGuard::clear_away(const std::string& path, int type) {
+    const auto there = sys::SocketRow::of(path);
+    if (guarded_.empty() || !there) return;
+    const std::vector<sys::SocketRow> left = guarded_.front().file.sockets();
+    if (std::find(left.begin(), left.end(), *there) == left.end() || !sys::is_abandoned(path, type)) return;
+    if (::unlink(path.c_str()) == 0)
+        log::info(cat("removed ", path, ", a socket that an earlier circusd has left there"));
+}
+
+void InstanceGuard::note_sockets(const std::vector<std::string>& paths) {
+    std::vector<sys::SocketRow> sockets;
+    for (const std::string& path : paths)
+        if (const auto row = sys::SocketRow::of(path)) sockets.push_back(*row);
+    if (sockets == sockets_) return;
+    sockets_ = std::move(sockets);
+    for (Guarded& guarded : guarded_) guarded.file.set_sockets(sockets_);
 }
 
 void InstanceGuard::put(const sys::ChildRow& row) {

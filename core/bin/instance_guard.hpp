@@ -10,7 +10,8 @@
 //                           killed when it takes much longer
 //   Both free               processes of the instance before, if there are any, are named and stopped
 //
-// Afterwards it keeps a row for each child that the keeper is asked for. Loop's thread only.
+// Afterwards it keeps a row for each child that the keeper is asked for, and for each unix socket's file.
+// Loop's thread only.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,11 @@ class InstanceGuard {
     Status add(const std::string& endpoint, bool passable);
     void drop(const std::string& endpoint);
 
+    // Of the unix sockets of the stack, before and after they are bound: a file that an earlier circusd of
+    // this endpoint has left there, and that nobody listens on, is removed; which ones are ours is noted.
+    void clear_away(const std::string& path, int type);
+    void note_sockets(const std::vector<std::string>& paths);
+
     void on_spawn(keeper::ChildId id, const keeper::SpawnRequest& request);
     void on_spawned(const keeper::SpawnedMessage& spawned, int pidfd);
     void on_gone(keeper::ChildId id);  // or never started
@@ -63,6 +69,7 @@ class InstanceGuard {
     const std::string instance_;
     std::vector<Guarded> guarded_;  // one; two during a change of the configuration
     std::unordered_map<keeper::ChildId, sys::ChildRow> starting_;
+    std::vector<sys::SocketRow> sockets_;
     bool is_told_full_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include "base/text.hpp"
 
@@ -115,6 +116,26 @@ std::optional<ChildRow> ChildRow::parse(std::string_view text) {
                     Milliseconds(*grace)};
 }
 
+std::optional<SocketRow> SocketRow::of(const std::string& path) {
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode)) return std::nullopt;
+    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+    for (const char c : path) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    return SocketRow{hash >> 1, found.st_ino};
+}
+
+std::string SocketRow::to_text() const {
+    return line(cat("socket ", path, " ", inode), kRowSize);
+}
+
+std::optional<SocketRow> SocketRow::parse(std::string_view text) {
+    const auto words = split(trim(text), ' ');
+    if (words.size() != 3 || words[0] != "socket") return std::nullopt;
+    const auto path = parse_int(words[1]), inode = parse_int(words[2]);
+    if (!path || *path < 0 || !inode || *inode < 0) return std::nullopt;
+    return SocketRow{static_cast<std::uint64_t>(*path), static_cast<std::uint64_t>(*inode)};
+}
+
 Result<InstanceFile> InstanceFile::open(const std::string& path) {
     InstanceFile file;
     file.path_ = path;
@@ -172,24 +193,48 @@ std::vector<ChildRow> InstanceFile::rows() const {
 }
 
 void InstanceFile::clear_rows() {
+    const std::vector<SocketRow> kept = sockets();
     used_.clear();
     free_.clear();
+    socket_places_.clear();
     size_ = 0;
     [[maybe_unused]] const int done = ::ftruncate(arbiter_.get(), kHeaderSize);
+    set_sockets(kept);
+}
+
+std::vector<SocketRow> InstanceFile::sockets() const {
+    std::vector<SocketRow> out;
+    for (std::size_t row = 0; row < kMostRows; ++row) {
+        const std::string text = get_at(arbiter_.get(), row_at(row), kRowSize);
+        if (text.empty()) break;
+        if (auto parsed = SocketRow::parse(text)) out.push_back(*parsed);
+    }
+    return out;
+}
+
+// The new ones first: whoever dies in between leaves too many, which does no harm.
+void InstanceFile::set_sockets(const std::vector<SocketRow>& sockets) {
+    const std::vector<std::size_t> before = std::exchange(socket_places_, {});
+    for (const SocketRow& socket : sockets) {
+        socket_places_.push_back(take_place());
+        put_at(arbiter_.get(), socket.to_text(), row_at(socket_places_.back()));
+    }
+    for (const std::size_t place : before) {
+        put_at(arbiter_.get(), line({}, kRowSize), row_at(place));
+        free_.push_back(place);
+    }
+}
+
+std::size_t InstanceFile::take_place() {
+    if (free_.empty()) return size_++;
+    const std::size_t place = free_.back();
+    free_.pop_back();
+    return place;
 }
 
 bool InstanceFile::put(const ChildRow& row) {
     auto at = used_.find(row.child);
-    if (at == used_.end()) {
-        std::size_t place = size_;
-        if (!free_.empty()) {
-            place = free_.back();
-            free_.pop_back();
-        } else {
-            ++size_;
-        }
-        at = used_.emplace(row.child, place).first;
-    }
+    if (at == used_.end()) at = used_.emplace(row.child, take_place()).first;
     return put_at(arbiter_.get(), row.to_text(), row_at(at->second));
 }
 
@@ -204,11 +249,14 @@ void InstanceFile::remove(std::uint64_t child) {
 void InstanceFile::adopt_rows() {
     used_.clear();
     free_.clear();
+    socket_places_.clear();
     for (size_ = 0; size_ < kMostRows; ++size_) {
         const std::string text = get_at(arbiter_.get(), row_at(size_), kRowSize);
         if (text.empty()) break;
         if (const auto row = ChildRow::parse(text))
             used_[row->child] = size_;
+        else if (SocketRow::parse(text))
+            socket_places_.push_back(size_);
         else
             free_.push_back(size_);
     }

@@ -6,9 +6,10 @@
 //   Keeper   held by the keeper: somebody runs there. Outlives every arbiter, and a re-exec of the keeper
 //   Arbiter  held by the arbiter: while it alone is held, an arbiter whose keeper was killed stops its stack
 //
-// The text names the instance, and has a row for each child with the way it wants to be stopped: what a later
-// circusd needs if both are killed at once. Written with single pwrite(2)s of fixed length, so that a death
-// at any moment leaves it readable. Nobody but its owner may write to it, and it holds for one boot.
+// The text names the instance, and has a row for each child with the way it wants to be stopped, and one for
+// each file of a unix socket: what a later circusd needs if both are killed at once. Written with single
+// pwrite(2)s of fixed length, so that a death at any moment leaves it readable. Nobody but its owner may
+// write to it, and it holds for one boot.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,19 @@ struct ChildRow {
     static std::optional<ChildRow> parse(std::string_view text);  // none: a free row
 };
 
+// The file of a unix socket of the stack, known by its inode: what is there under that path later may be
+// somebody else's.
+struct SocketRow {
+    std::uint64_t path = 0;  // a hash of it, which fits into a row
+    std::uint64_t inode = 0;
+
+    // Of the socket that is there now; none: there is no socket.
+    static std::optional<SocketRow> of(const std::string& path);
+    std::string to_text() const;
+    static std::optional<SocketRow> parse(std::string_view text);
+    bool operator==(const SocketRow&) const = default;
+};
+
 class InstanceFile {
   public:
     enum class Lock : std::uint8_t { Keeper, Arbiter };
@@ -66,7 +80,9 @@ class InstanceFile {
     InstanceHeader header() const;
     Status write(const InstanceHeader& header);
     std::vector<ChildRow> rows() const;
-    void clear_rows();
+    void clear_rows();  // those of children
+    std::vector<SocketRow> sockets() const;
+    void set_sockets(const std::vector<SocketRow>& sockets);
 
     // Rows of this instance's children. A full disk costs the row, not the child: false.
     bool put(const ChildRow& row);
@@ -75,9 +91,12 @@ class InstanceFile {
     void adopt_rows();
 
   private:
+    std::size_t take_place();
+
     std::string path_;
     UniqueFd keeper_, arbiter_;  // two open file descriptions: each has its locks
     std::map<std::uint64_t, std::size_t> used_;
+    std::vector<std::size_t> socket_places_;
     std::vector<std::size_t> free_;
     std::size_t size_ = 0;  // rows that were ever used
 };

@@ -220,6 +220,15 @@ Result<Listener> listen_on(const ListenSpec& spec) {
     return spec.family == ListenSpec::Family::Unix ? listen_unix(spec) : listen_inet(spec);
 }
 
+bool is_abandoned(const std::string& path, int type) {
+    sockaddr_un address{};
+    const auto length = fill_address(path, address);
+    const UniqueFd probe(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    return length && probe &&
+           ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), *length) != 0 &&
+           errno == ECONNREFUSED;
+}
+
 Status set_backlog(int fd, int backlog) {
     if (::listen(fd, backlog) == 0) return Ok{};
     return sys_error(cat("cannot set the backlog to ", backlog), errno);

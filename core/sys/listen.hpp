@@ -39,6 +39,10 @@ struct Listener {
 
 Result<Listener> listen_on(const ListenSpec& spec);
 
+// Whether nobody has the unix socket any more whose file that is. `type` as above; of another one it is not
+// told.
+bool is_abandoned(const std::string& path, int type);
+
 // This process's descriptors on which connections are accepted, sorted.
 std::vector<int> listening_descriptors();
 

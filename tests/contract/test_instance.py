@@ -2,10 +2,11 @@
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
-from harness import (PATIENCE, ContractCase, descendants, free_port, is_running, kill_child, listening_ports, main,
-                     read_proc, state_and_parent, wait_until)
+from harness import (PATIENCE, ContractCase, descendants, free_port, holds_for, is_running, kill_child, listening_ports,
+                     main, read_proc, state_and_parent, wait_until)
 
 WEB = """
 [socket.web]
@@ -161,6 +162,20 @@ class KilledKeeperTest(InstanceCase):
         wait_until(lambda: not any(is_running(pid) for pid in self.old))
 
 
+    def test_WhoWaitsIsStoppedByNothingElse(self):
+        first = self.start_first(WEB)
+        arbiter = self.kill_keeper(first)
+        second = self.next_daemon(first).launch()
+        second.wait_log("waiting for the arbiter")
+        for signo in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
+            second.signal(signo)
+        self.assertTrue(holds_for(lambda: second.process.poll() is None, 0.5), second.log_tail())
+        os.kill(arbiter, signal.SIGCONT)
+        self.wait_answer(second)
+        self.assert_old_gone()
+        self.assert_exactly_n(second, "web", 2)
+
+
 class BothKilledTest(InstanceCase):
     def test_WhatIsLeftIsNamedAndStoppedInItsOwnWayBeforeAnythingStarts(self):
         first = self.start_first(WEB + NOTING + STUBBORN.replace("@GRACE@", "0.5"))
@@ -190,6 +205,41 @@ class BothKilledTest(InstanceCase):
             self.assert_exactly_n(daemon, "web", 2)
             self.assertIn(self.port, listening_ports())
             self.old = set(descendants(daemon.keeper))
+
+    SOCKETS = ('[socket.one]\npath = "@DIR@/one.sock"\n[socket.two]\npath = "@DIR@/two.sock"\n'
+               'type = "SOCK_DGRAM"\n[watcher.noting]\ncmd = "@PROBE@"\nnumprocesses = 2\n'
+               'args = ["--report", "@REPORTS@"]\n')
+
+    def test_TheFilesOfItsUnixSocketsAreNotInTheWayOfTheNext(self):
+        daemon = self.start_first(self.SOCKETS)
+        for count in (1, 2):
+            self.kill_both(daemon)
+            paths = [os.path.join(daemon.directory, name) for name in ("one.sock", "two.sock")]
+            self.assertEqual(sorted(daemon.leftover_sockets()), paths)
+            daemon = self.next_daemon(daemon).launch()
+            self.wait_answer(daemon)
+            for path in paths:
+                self.assertEqual(daemon.log().count(f"removed {path}"), count, daemon.log_tail())
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(paths[0])
+
+    def test_AFileThatIsNotItsOwnStaysAndIsAnErrorAsEver(self):
+        first = self.start_first(self.SOCKETS)
+        self.kill_both(first)
+        path = os.path.join(first.directory, "one.sock")
+        os.rename(path, path + ".old")  # so that its inode is nobody else's
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.bind(path)
+        second = self.next_daemon(first).launch()
+        self.assertEqual(second.wait_end(PATIENCE * 4), 1)
+        second.wait_log("the file exists; replace = true would remove an old socket")
+        self.assertTrue(os.path.exists(path))
+        os.unlink(path)
+        # Whose start has failed does not forget what was left.
+        os.rename(path + ".old", path)
+        third = self.next_daemon(second).launch()
+        self.wait_answer(third)
+        third.wait_log(f"removed {path}")
 
     def test_WhoIsKilledWhileItStopsThemLeavesThemToTheNext(self):
         first = self.start_first(STUBBORN.replace("@GRACE@", "600"))

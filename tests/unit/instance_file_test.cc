@@ -117,6 +117,41 @@ TEST_F(InstanceFileTest, TheRowsOfTheArbiterBeforeAreAdopted) {
     EXPECT_EQ(rows[0].child, 3U);
 }
 
+TEST_F(InstanceFileTest, SocketsStayUntilOthersAreNotedWhateverBecomesOfTheChildren) {
+    const std::vector<SocketRow> both{{1, 2}, {3, 4}};
+    {
+        InstanceFile file = open();
+        file.put({1, {}, 15, Milliseconds(1)});
+        file.set_sockets(both);
+        file.put({2, {}, 15, Milliseconds(1)});
+        EXPECT_EQ(file.sockets(), both);
+        file.clear_rows();
+        EXPECT_TRUE(file.rows().empty());
+        EXPECT_EQ(file.sockets(), both);
+        file.put({3, {}, 15, Milliseconds(1)});
+    }
+    InstanceFile file = open();
+    file.adopt_rows();
+    file.set_sockets({{5, 6}});
+    EXPECT_EQ(file.sockets(), (std::vector<SocketRow>{{5, 6}}));
+    file.put({4, {}, 15, Milliseconds(1)});
+    file.set_sockets({});
+    EXPECT_TRUE(file.sockets().empty());
+    EXPECT_EQ(open().rows().size(), 2U);
+}
+
+TEST_F(InstanceFileTest, ASocketIsKnownByPathAndInode) {
+    EXPECT_FALSE(SocketRow::of(path())) << "nothing is there";
+    open();
+    EXPECT_FALSE(SocketRow::of(path())) << "no socket is there";
+    const SocketRow row{0x7fffffffffffffffULL, 12};
+    EXPECT_EQ(SocketRow::parse(row.to_text()), row);
+    for (const char* bad :
+         {"", "socket", "socket 1", "socket 1 2 3", "socket -1 2", "socket 1 x", "1 2/3 15 1"})
+        EXPECT_FALSE(SocketRow::parse(bad)) << bad;
+    EXPECT_FALSE(ChildRow::parse(row.to_text()));
+}
+
 TEST_F(InstanceFileTest, WhatIsNoRowIsNone) {
     for (const char* bad : {"", " ", "1", "1 2/3 15", "0 2/3 15 1", "1 2/3 0 1", "1 2/3 65 1", "1 2/3 15 -1",
                             "1 2/3 15 1 1", "x 2/3 15 1", "1 2/3 15 99999999999999999"})

@@ -234,6 +234,23 @@ TEST_F(UnixListen, PathsThatTheKernelWouldCutAreRefused) {
     EXPECT_EQ(listen_on(bad).error().code, ENOENT);
 }
 
+TEST_F(UnixListen, AFileIsAbandonedWhenNobodyHasItsSocketAnyMore) {
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+        ListenSpec of_type = spec(std::to_string(type));
+        of_type.type = type;
+        EXPECT_FALSE(is_abandoned(of_type.path, type)) << "nothing is there";
+        {
+            const auto listener = listen_on(of_type);
+            ASSERT_TRUE(listener);
+            EXPECT_FALSE(is_abandoned(of_type.path, type));
+        }
+        EXPECT_TRUE(is_abandoned(of_type.path, type));
+    }
+    const auto listener = listen_on(spec());
+    ASSERT_TRUE(listener);
+    EXPECT_FALSE(is_abandoned(spec().path, SOCK_DGRAM)) << "of another type";
+}
+
 TEST_F(UnixListen, DatagramSocketsAreBoundButDoNotListen) {
     auto datagram = spec();
     datagram.type = SOCK_DGRAM;
