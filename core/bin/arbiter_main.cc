@@ -113,6 +113,11 @@ class ArbiterProcess {
             if (takes_over()) return give_up();
             return leave(is_unwanted_ ? 0 : 1);
         }
+        if (!takes_over()) {
+            // Whoever was ready is followed by another one, which must find what is wanted.
+            arbiter_->start();
+            arbiter_->save_wanted();
+        }
         if (options_.daemon) {
             // What was logged so far belongs to the caller where it goes to stderr.
             flush_log(kFlushDeadline);
@@ -126,7 +131,6 @@ class ArbiterProcess {
         if (takes_over())
             record_.inherit(left_state_, *hello_, clock_.now(),
                             from_seconds(arbiter_->config().arbiter_timeout), *plugins_);
-        if (!takes_over()) arbiter_->start();
         // Before any of them runs: one that ends this process before its first turn leaves the next arbiter
         // all that it must know, and how often that was.
         link_->save_beside(record_.saved(*plugins_));
@@ -242,6 +246,8 @@ class ArbiterProcess {
         tell_limits(*keeper_, circus);
         settings_->use_umask(circus.umask);
         if (Status opened = start_log(circus); !opened) return opened;
+        if (const std::string_view end = page_.end_before(); !end.empty())
+            log::error(cat("the arbiter before this one ", end));
         // Before anything of the stack: a second circusd on this endpoint must not touch anything.
         if (Status alone = be_the_only_one(circus); !alone) return alone;
         if (!circus.pidfile.empty()) {
@@ -286,6 +292,7 @@ class ArbiterProcess {
                                         }};
         const config::CircusConfig settings = circus;
         if (Status begun = begin(std::move(*config), std::move(ports)); !begun) return begun;
+        note_sockets();
         server_->serve(*arbiter_, clock_, hello_->keeper_pid);
         board_.attach(*server_->controller());
         figures_.emplace(server_->controller()->registry(),
@@ -330,6 +337,10 @@ class ArbiterProcess {
         if (takes_over()) {
             config.watchers.clear();
             left_state_ = inheritance_.state;
+        } else {
+            for (const config::SocketConfig& socket : config.sockets)
+                if (supervise::has_file(socket) && !socket.replace)
+                    guard_->clear_away(socket.path, supervise::SocketTable::listen_spec(socket).type);
         }
         arbiter_ = std::make_unique<supervise::Arbiter>(std::move(config), std::move(ports));
         if (!takes_over()) {
@@ -342,6 +353,17 @@ class ArbiterProcess {
         if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks)
             log::error(loaded_hooks.error().text);
         return Ok{};
+    }
+
+    // For a circusd that is started when this one could not remove them.
+    void note_sockets() {
+        const supervise::SocketTable& sockets = arbiter_->sockets();
+        if (noted_sockets_ == sockets.version()) return;
+        noted_sockets_ = sockets.version();
+        std::vector<std::string> paths;
+        for (const auto& socket : sockets.all())
+            if (supervise::has_file(socket->config)) paths.push_back(socket->config.path);
+        guard_->note_sockets(paths);
     }
 
     Status be_the_only_one(const config::CircusConfig& circus) {
@@ -383,7 +405,8 @@ class ArbiterProcess {
 
     void on_signal(int signo) {
         if (!arbiter_) {
-            if (signo != SIGWINCH) early_stop_ = true;
+            // Files and configuration are as fresh as they can be, and so is the binary.
+            if (signo == SIGTERM || signo == SIGINT || signo == SIGQUIT) early_stop_ = true;
             return;
         }
         switch (signo) {
@@ -464,6 +487,7 @@ class ArbiterProcess {
             service_->stopping();
         }
         link_->settled();
+        note_sockets();
         plugins_->settle();
         server_->controller()->rest();
         link_->save_beside(record_.saved(*plugins_));
@@ -550,6 +574,7 @@ class ArbiterProcess {
     std::optional<keeper::HelloMessage> hello_;
     std::optional<loop::KeeperClient> keeper_;
     std::optional<InstanceGuard> guard_;
+    std::optional<std::uint64_t> noted_sockets_;  // their version
     std::optional<ServiceManager> service_;
     SharedPage page_;
     PageWitness witness_{page_};

@@ -2,6 +2,7 @@
 // where there was no memory for it, nothing is told. The loop's thread.
 #pragma once
 
+#include <cstring>
 #include <string_view>
 #include <sys/mman.h>
 #include <utility>
@@ -32,6 +33,12 @@ class SharedPage {
     // The facts of so many datagrams have become the arbiter's, and what came of them is saved.
     void took(std::uint64_t datagrams) {
         if (page_) page_->taken.store(datagrams, std::memory_order_release);
+    }
+
+    // How the arbiter before this one has ended; empty: as it should. Until this one is ready.
+    std::string_view end_before() const {
+        return page_ ? std::string_view(page_->end, ::strnlen(page_->end, sizeof page_->end))
+                     : std::string_view();
     }
 
     // A turn of the loop has begun.

@@ -305,7 +305,7 @@ void Service::on_ready() {
     is_arbiter_ready_ = was_ready_ = true;
     ready_by_ = {};
     binary_before_.reset();
-    hello_.setback[0] = '\0';
+    hello_.setback[0] = page_->end[0] = '\0';
     beat_at_ = Monotonic::now();
     look_for_a_beat();
     let_go_at_ = beat_at_ + sys::kStartLasts;

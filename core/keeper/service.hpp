@@ -99,6 +99,7 @@ class Service {
     // succession.cc: one arbiter after the other
     void on_arbiter_reaped(int status);
     void note_culprit();
+    void note_end(const char* end);
     void look_for_a_beat();
     bool is_last_first_end(const char* end);
     void end_late_arbiter();
@@ -164,6 +165,7 @@ class Service {
     Duration arbiter_timeout_{};  // without a beat; zero: for ever
     std::uint64_t beats_seen_ = 0;
     TimePoint beat_at_{};          // when they were seen to be more
+    Duration silent_{};            // without a beat, of one that is ended for it
     TimePoint heart_look_at_{};    // the next look; none while there is nobody to look at
     TimePoint arbiter_since_{};    // when the one there is was started
     TimePoint ready_by_{};         // it must be ready: of a binary that has a way back

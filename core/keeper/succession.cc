@@ -77,6 +77,7 @@ void Service::on_arbiter_reaped(int status) {
         restart_at_ = now;
         return;
     }
+    note_end(end);
     if (binary_before_ && is_last_first_end(end)) return;
     complain("circusd: the arbiter %s; another one takes over %u children, in %lld ms", end,
              g_children.running(), static_cast<long long>(delay.count()));
@@ -113,6 +114,15 @@ void Service::note_culprit() {
                   static_cast<int>(sizeof page_->callback - 1), page_->callback);
 }
 
+// For the log, which the keeper has none of.
+void Service::note_end(const char* end) {
+    const long long silent = std::chrono::duration_cast<milliseconds>(std::exchange(silent_, {})).count();
+    if (silent > 0)
+        std::snprintf(page_->end, sizeof page_->end, "hung for %lld ms and %s", silent, end);
+    else
+        std::snprintf(page_->end, sizeof page_->end, "%s", end);
+}
+
 void Service::look_for_a_beat() {
     heart_look_at_ = {};
     if (arbiter_pid_ == 0 || !is_arbiter_ready_ || arbiter_timeout_ == Duration::zero()) return;
@@ -124,7 +134,8 @@ void Service::look_for_a_beat() {
         return;
     }
     note_culprit();
-    const long long silent = std::chrono::duration_cast<milliseconds>(now - beat_at_).count();
+    silent_ = now - beat_at_;
+    const long long silent = std::chrono::duration_cast<milliseconds>(silent_).count();
     if (hello_.plugin[0] != '\0')
         complain("circusd: the arbiter hangs since %lld ms in plugin %s (%s); ending it", silent,
                  hello_.plugin, hello_.callback);

@@ -55,7 +55,8 @@ enum class Kind : std::uint32_t {
 };
 
 // The page that both map, a memfd that comes with Hello. Written by the arbiter, read by the keeper; zero
-// when an arbiter starts.
+// when an arbiter starts. All but `end`, which goes the other way. What is new goes to the end: after an
+// upgrade the page is that of the binary before.
 // `plugin` and `callback` name what runs while `is_running` is not 0.
 struct Page {
     std::atomic<std::uint64_t> beats;  // grows with each turn of its loop
@@ -63,6 +64,7 @@ struct Page {
     std::atomic<std::uint32_t> is_running;
     char plugin[64];
     char callback[64];
+    char end[160];  // how the arbiter before has ended, until the next one is ready; empty: as it should
 };
 constexpr std::size_t kPageSize = 4096;
 static_assert(sizeof(Page) <= kPageSize && std::atomic<std::uint64_t>::is_always_lock_free);

@@ -1,6 +1,7 @@
 """circusd as a daemon: its command line, into the background, its pidfile and its signals."""
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -95,6 +96,26 @@ class DaemonizeTest(ContractCase):
         daemon.signal(signal.SIGHUP)
         wait_until(lambda: not set(daemon.pids("web")) & set(old) and len(daemon.pids("web")) == 2)
         wait_until(lambda: os.path.exists(daemon.log_path), what="the log opened anew")
+
+    def test_HupStartsWhatIsStoppedToo(self):
+        daemon = self.background(GOOD + "autostart = false\n")
+        self.assertEqual(daemon.go().returncode, 0)
+        daemon.client = daemon.new_client()
+        self.assertEqual(daemon.status("web"), "stopped")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_active("web", 2)
+
+    def test_ItsLogSaysWhatBecameOfTheArbiterBefore(self):
+        daemon = self.background(circus='logoutput = "@DIR@/circusd.log"\narbiter_timeout = 1\n')
+        self.assertEqual(daemon.go().returncode, 0)
+        wait_until(lambda: f"runs as {daemon.keeper}" in daemon.log(), what=daemon.log_tail)
+        self.assertNotIn("the arbiter before", daemon.log())
+        daemon.kill_arbiter()
+        daemon.wait_log("the arbiter before this one was killed by signal 9 (Killed)")
+        wait_until(lambda: f"goes on as {daemon.keeper}" in daemon.log(), what=daemon.log_tail)
+        os.kill(daemon.arbiter, signal.SIGSTOP)
+        daemon.wait_log(re.compile(r"the arbiter before this one hung for \d+ ms and was killed by signal \d"))
+        wait_until(lambda: daemon.log().count(f"goes on as {daemon.keeper}") == 2, what=daemon.log_tail)
 
     def test_AnErrorBelongsToTheCallerAndNothingIsLeft(self):
         with socket.socket() as taken:

@@ -105,6 +105,28 @@ class Load:
             thread.join(30)
 
 
+class FirstArbiterTest(TakeoverCase):
+    def test_OneThatDiesAsSoonAsItIsReadyLeavesTheNextAllThatItNeeds(self):
+        # So many that to write down what is wanted takes longer than to kill.
+        daemon = self.new_daemon(IDLE.format(name="web", count=1) +
+                                 "".join(IDLE.format(name=f"none-{number}", count=0) for number in range(3000)))
+        address = os.path.join(daemon.directory, "notify")
+        daemon.environment["NOTIFY_SOCKET"] = address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address)
+            manager.settimeout(30)
+            daemon.launch()
+            arbiter = wait_until(lambda: daemon.arbiter)
+            while b"READY=1" not in manager.recv(4096):
+                pass
+            os.kill(arbiter, signal.SIGKILL)
+            os.unlink(address)
+        daemon.client = daemon.new_client()
+        self.wait_answer(daemon)
+        daemon.wait_active("web", 1)
+        self.assertNotIn("cannot", daemon.log())
+
+
 class ServiceTest(TakeoverCase):
     limit = 120
 
