@@ -1,7 +1,7 @@
 #!/bin/sh
 # quickstart.sh [--no-run]: from a fresh clone to a running web stack. Installs the packages that are missing,
-# builds circusd, and runs configs/stack.toml in the foreground (Ctrl-C stops all of it). Safe to run again:
-# what is done is not done twice. --no-run ends before the last step.
+# builds circusd, its clients and its plugins, and runs configs/stack.toml in the foreground (Ctrl-C stops all
+# of it). Safe to run again: what is done is not done twice. --no-run ends before the last step.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ configs/packages.sh build stack
 
 # An existing build keeps its settings, the tests' among them.
 [ -f build/build.ninja ] || cmake -S . -B build -G Ninja -DCIRCUS_TESTS=OFF
-cmake --build build --target circusd circusctl
+cmake --build build --target programs
 mkdir -p configs/run
 
 [ "$run" = yes ] || exit 0

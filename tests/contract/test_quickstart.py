@@ -96,6 +96,17 @@ class QuickstartTest(unittest.TestCase):
         self.assertIn("no work to do", done.stdout)
         self.assertNotIn("Installing", done.stdout)
 
+    def test_ItBuildsEveryProgramAndPluginAndNoTest(self):
+        self.assertIn("cmake --build build --target programs\n", QUICKSTART.read_text())
+        done = subprocess.run(["ninja", "-C", BUILD, "-t", "inputs", "programs"], stdout=subprocess.PIPE, text=True, timeout=60,
+                              check=True)
+        inputs = set(done.stdout.split())
+        plugins = {path.parent.name for path in (ROOT / "plugins").glob("*/CMakeLists.txt")}
+        self.assertIn("stats", plugins)
+        self.assertLessEqual({f"plugins/{name}.so" for name in plugins}, inputs)
+        self.assertLessEqual({f"bin/{name}" for name in ("circusd", "circusctl", "circus-top", "circus-plugin")}, inputs)
+        self.assertEqual([each for each in inputs if each.startswith("tests/")], [])
+
     def test_AnUnknownArgumentIsAnError(self):
         done = subprocess.run([QUICKSTART, "--norun"], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 2)
