@@ -9,7 +9,7 @@ find_program(CIRCUS_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED
 foreach(suite harness invariants daemon log endpoint access curve messages commands lifecycle wrong_types sequences
         events options environment stop_command hooks sockets steering lossless demand ready reload deaths depends
         limits streams stream_classes faults takeover hangs upgrade pid1 reloadconfig restart circusctl terminal check
-        stack quickstart full_stack wsgi_bench plugins observers top
+        stack quickstart full_stack wsgi_bench supervision_bench plugins observers top
         instance systemd bounded)
     add_test(NAME contract_${suite}
         COMMAND ${CIRCUS_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/contract/test_${suite}.py)
