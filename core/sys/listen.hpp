@@ -39,6 +39,10 @@ struct Listener {
 
 Result<Listener> listen_on(const ListenSpec& spec);
 
+// Where that unix socket was bound in the file system; empty: nowhere, or it is no unix socket. Its file may
+// have been moved or removed since.
+std::string bound_path(int fd);
+
 // This process's descriptors on which connections are accepted, sorted.
 std::vector<int> listening_descriptors();
 
