@@ -176,6 +176,9 @@ class ArbiterProcess {
         };
         handler.exited = [this](const keeper::ExitedMessage& m) { on_exited(m); };
         handler.upgraded = [this](int error) {
+        handler.unsaved = [this] {
+            if (link_) link_->unsaved();
+        };
             if (upgrade_) upgrade_->on_upgraded(error);
         };
         handler.caught = [this](const keeper::CaughtMessage& m) { on_signal(m.signo); };

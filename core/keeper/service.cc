@@ -65,6 +65,7 @@ Service::Service(ServiceOptions options)
     : channel_(std::move(options.socket)),
       signals_(open_signals()),
       null_(open("/dev/null", O_RDWR | O_CLOEXEC)),
+      spare_(fcntl(null_.get(), F_DUPFD_CLOEXEC, 0)),
       ready_(std::move(options.ready)),
       notifier_(getenv("NOTIFY_SOCKET")),
       page_fd_(memfd_create("circus-page", MFD_CLOEXEC)),
@@ -333,6 +334,11 @@ void Service::tell() {
         is_refusal_due_ = false;
     }
     while (Child* const child = g_children.front(untold_)) {
+    if (is_unsaved_due_) {
+        const UnsavedMessage message;
+        if (!send_or_wait(&message, sizeof message)) return;
+        is_unsaved_due_ = false;
+    }
         if (!tell_child(*child)) return;
         g_children.pop(untold_);
         child->is_untold = false;

@@ -87,6 +87,7 @@ class Service {
     void on_ready();
 
     // sweep.cc: signalling trees and killing what gone children left behind
+    void on_save(Incoming& in);
     void signal_tree(const Child& child, int signo);
     void signal_children(const Child& child, int signo, pid_t only);
     bool belongs_to(pid_t stranger, const Child& child) const;
@@ -131,6 +132,7 @@ class Service {
     Notifier notifier_;
     UniqueFd page_fd_;
     Page* page_ = nullptr;  // null: there is no memory for one
+    UniqueFd spare_;  // its number is the next saved state's where there is no other left
     SpawnOutcome (*start_arbiter_)(const void* context, int socket);
     const void* start_context_;
     char* const* argv_;
@@ -156,6 +158,7 @@ class Service {
     bool was_ready_ = false;         // some arbiter was
     std::size_t failed_starts_ = 0;  // deaths in a row, none of them after a long life
     std::uint64_t sent_ = 0;         // datagrams to the arbiter there is
+    bool is_unsaved_due_ = false;    // a state came without its descriptor
     ChildId last_child_ = 0;
     enum class Greeting { Hello, Children, Held, Last, Done } greeting_ = Greeting::Hello;
     std::uint32_t greeted_row_ = 1;  // the next one

@@ -170,7 +170,7 @@ void Service::start_next_if_due() {
         ready_by_ = now + std::max<Duration>(kFirstTimeouts * arbiter_timeout_, kLeastFirstTime);
     is_arbiter_ready_ = false;
     channel_ = Channel(std::move(keeper_end));
-    is_closed_ = is_full_ = is_refusal_due_ = false;
+    is_closed_ = is_full_ = is_refusal_due_ = is_unsaved_due_ = false;
     retry_at_ = {};
     recall();
 }
