@@ -114,6 +114,7 @@ class Service {
     int run_binary(const char* path, int way_back, const char* setback);
     void upgrade_if_due();
     bool take_up(int state);
+    bool is_swept();
     bool read_rows(int state, std::uint32_t children, std::uint32_t held);
     void go_back();
 
@@ -181,6 +182,7 @@ class Service {
     TimePoint let_go_at_{};     // of the pages that only the start has needed
     Duration sweep_delay_{};
     ChildTable::Untold untold_;
+    TimePoint swept_by_{};         // another binary waits no longer for what was left behind
     ChildTable::Unswept unswept_;
     ChildTable::Told told_;
 

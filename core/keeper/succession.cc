@@ -137,8 +137,7 @@ void Service::look_for_a_beat() {
 void Service::start_next_if_due() {
     if (phase_ != Phase::Serving || restart_at_ == TimePoint{} || Monotonic::now() < restart_at_) return;
     if (binary_before_ && failed_starts_ >= kFirstStarts) {
-        // Who waits to be swept is not written down.
-        if (g_children.front(unswept_)) {
+        if (!is_swept()) {
             restart_at_ = Monotonic::now() + kSweepPause;
             return;
         }
