@@ -302,7 +302,7 @@ bool Service::take_up(int state) {
     if (arbiter_pid_ == 0) {
         // The other binary's has ended: the next one is this one's, and says what has been.
         std::memcpy(hello_.setback, setback, sizeof setback);
-        restart_at_ = Monotonic::now();
+        restart_at_ = feed_at_ = Monotonic::now();
         return true;
     }
     is_arbiter_ready_ = true;

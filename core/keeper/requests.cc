@@ -319,7 +319,7 @@ void Service::on_save(Incoming& in) {
 
 void Service::on_ready() {
     is_arbiter_ready_ = was_ready_ = true;
-    ready_by_ = {};
+    ready_by_ = feed_at_ = {};
     binary_before_.reset();
     hello_.setback[0] = '\0';
     beat_at_ = Monotonic::now();
