@@ -128,9 +128,6 @@ class ArbiterProcess {
         log::info(cat("circusd ", CIRCUSD_VERSION, takes_over() ? " goes on as " : " runs as ",
                       hello_->keeper_pid, ", control at ", arbiter_->config().endpoint));
         if (hello_->setback[0] != '\0') log::error(std::string_view(hello_->setback));
-        if (takes_over())
-            record_.inherit(left_state_, *hello_, clock_.now(),
-                            from_seconds(arbiter_->config().arbiter_timeout), *plugins_);
         // Before any of them runs: one that ends this process before its first turn leaves the next arbiter
         // all that it must know, and how often that was.
         link_->save_beside(record_.saved(*plugins_));
@@ -183,6 +180,9 @@ class ArbiterProcess {
             if (upgrade_) upgrade_->on_upgraded(error);
         };
         handler.caught = [this](const keeper::CaughtMessage& m) { on_signal(m.signo); };
+        handler.unsaved = [this] {
+            if (link_) link_->unsaved();
+        };
         handler.gone = [this] { on_keeper_gone(); };
         auto client = loop::KeeperClient::make(loop_, UniqueFd(keeper::kArbiterFd), std::move(handler));
         if (!client) return Error{"the arbiter is started by circusd itself, not by hand"};
@@ -305,6 +305,7 @@ class ArbiterProcess {
         settings_->attach({loop_, *keeper_, streams_, *server_, *publisher_, pidfile_, hello_->keeper_pid,
                            *plugins_, *guard_, *service_, *link_, holds_},
                           settings);
+        if (takes_over()) load_hooks_again();
         return Ok{};
     }
 
@@ -349,10 +350,19 @@ class ArbiterProcess {
         }
         if (Status restored = arbiter_->restore(std::move(inheritance_)); !restored) return restored;
         for (const auto& exited : std::exchange(early_exits_, {})) on_exited(exited);
+        return Ok{};
+    }
+
+    // Libraries of hooks, when it is known which of them cost arbiters their lives and how often: whoever
+    // hangs while it is loaded does so in the next arbiter too.
+    void load_hooks_again() {
+        record_.inherit(left_state_, *hello_, clock_.now(), from_seconds(arbiter_->config().arbiter_timeout),
+                        *plugins_);
+        link_->save_beside(record_.saved(*plugins_));
+        arbiter_->save_wanted();
         // A hook that cannot be loaded any more has failed when it is asked: no reason not to go on.
         if (Status loaded_hooks = arbiter_->load_hooks(); !loaded_hooks)
             log::error(loaded_hooks.error().text);
-        return Ok{};
     }
 
     // For a circusd that is started when this one could not remove them.

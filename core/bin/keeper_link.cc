@@ -1,5 +1,6 @@
 #include "bin/keeper_link.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -10,6 +11,13 @@ namespace circus::bin {
 
 using supervise::ChildId;
 using supervise::HoldId;
+
+namespace {
+
+// Between two tries to save the state.
+constexpr Milliseconds kFirstPause{10}, kLongestPause{1000};
+
+}  // namespace
 
 void KeeperLink::spawn(ChildId id, const keeper::SpawnRequest& request) {
     if (is_alone()) {
@@ -31,16 +39,35 @@ void KeeperLink::drop(HoldId id) {
 
 void KeeperLink::save(const std::string& state) {
     state_ = state;
-    if (!is_alone()) client_.save(state_ + beside_);
+    send_state();
 }
 
 void KeeperLink::save_beside(std::string state) {
     if (state == beside_) return;
     beside_ = std::move(state);
-    if (!is_alone() && !state_.empty()) client_.save(state_ + beside_);
+    if (!state_.empty()) send_state();
+}
+
+void KeeperLink::send_state() {
+    is_unsaved_ = false;
+    if (is_alone() || client_.save(state_ + beside_)) return;
+    retry();
+}
+
+// At once, and if that was of no use, soon. That the keeper has got it is not told: it was, when nothing was
+// said for a while.
+void KeeperLink::retry() {
+    is_unsaved_ = true;
+    if (retry_.is_active()) return;
+    const TimePoint now = Monotonic::now();
+    if (now - std::exchange(failed_at_, now) > 2 * kLongestPause) pause_ = {};
+    retry_.start(pause_);
+    pause_ = std::clamp<Duration>(2 * pause_, kFirstPause, kLongestPause);
 }
 
 void KeeperLink::settled() {
+    // The state that the keeper has may still name them.
+    if (is_unsaved_) return;
     for (const HoldId id : std::exchange(dropped_, {}))
         if (!is_alone()) client_.drop(id);
 }

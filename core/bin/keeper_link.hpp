@@ -6,6 +6,8 @@
 //             Spawned, and a pidfd that becomes readable is the exit of its process (whose status nobody can
 //             know)
 //
+// A state that could not be saved, here or by the keeper, is sent again and again until it is.
+//
 // Loop's thread only. Alone is final: the arbiter stops the stack in order and exits.
 #pragma once
 
@@ -18,6 +20,7 @@
 #include "loop/keeper_client.hpp"
 #include "loop/loop.hpp"
 #include "loop/poll.hpp"
+#include "loop/timer.hpp"
 #include "supervise/arbiter.hpp"
 #include "supervise/ports.hpp"
 
@@ -26,7 +29,7 @@ namespace circus::bin {
 class KeeperLink final : public supervise::KeeperPort {
   public:
     KeeperLink(loop::Loop& loop, loop::KeeperClient& client, InstanceGuard& guard)
-        : loop_(loop), client_(client), guard_(guard) {}
+        : loop_(loop), client_(client), guard_(guard), retry_(loop, [this] { send_state(); }) {}
 
     void spawn(supervise::ChildId id, const keeper::SpawnRequest& request) override;
     void signal(supervise::ChildId id, int signo, keeper::Scope scope, pid_t pid, bool stopping) override;
@@ -36,6 +39,8 @@ class KeeperLink final : public supervise::KeeperPort {
     void save(const std::string& state) override;
     // What is saved along with it, of who is no watcher; not before there is something to go along with.
     void save_beside(std::string state);
+    // The keeper has not got the last one.
+    void unsaved() { retry(); }
     // At the end of each turn.
     void settled();
 
@@ -52,6 +57,8 @@ class KeeperLink final : public supervise::KeeperPort {
         std::vector<loop::Poll> poll;  // none or one
     };
     void watch(supervise::ChildId id, const supervise::Process& process);
+    void send_state();
+    void retry();
 
     loop::Loop& loop_;
     loop::KeeperClient& client_;
@@ -61,6 +68,10 @@ class KeeperLink final : public supervise::KeeperPort {
     std::vector<supervise::ChildId> failed_, exited_;
     std::vector<supervise::HoldId> dropped_;
     std::string state_, beside_;
+    bool is_unsaved_ = false;
+    Duration pause_{};  // before the next try
+    TimePoint failed_at_{};
+    loop::Timer retry_;
 };
 
 }  // namespace circus::bin

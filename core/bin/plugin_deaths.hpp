@@ -13,10 +13,10 @@ namespace circus::bin {
 
 class PluginDeaths {
   public:
-    // How long one counts. A plugin that hangs takes arbiter_timeout for each of its deaths, and there must
-    // be room for three of them.
-    static Duration window(Duration arbiter_timeout) {
-        return std::max<Duration>(std::chrono::seconds(60), 4 * arbiter_timeout);
+    // How long one counts. A plugin that hangs takes arbiter_timeout for each of its deaths, one that does so
+    // before the arbiter is ready three times as long, and there must be room for three of them.
+    static Duration window(Duration arbiter_timeout, bool is_loading = false) {
+        return std::max<Duration>(std::chrono::seconds(60), (is_loading ? 8 : 4) * arbiter_timeout);
     }
 
     // In the order of time. How many there are of that plugin now.

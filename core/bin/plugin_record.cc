@@ -25,9 +25,9 @@ void PluginRecord::inherit(const std::string& state, const keeper::HelloMessage&
                         TimePoint(Duration(death.at(1).get<Duration::rep>())));
         plugins.restore(saved.at("plugins"));
     }
-    const Duration window = PluginDeaths::window(arbiter_timeout);
-    deaths_.forget_before(now - window);
     const std::string culprit = hello.plugin;
+    const Duration window = PluginDeaths::window(arbiter_timeout, hello.callback == plugin::kLoading);
+    deaths_.forget_before(now - window);
     if (culprit.empty()) return;
     const std::size_t count = deaths_.add(culprit, now);
     const std::string how_often =

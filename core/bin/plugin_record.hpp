@@ -30,7 +30,8 @@ class PageWitness final : public plugin::Witness {
 
 class PluginRecord {
   public:
-    // Before the plugins are configured: what the arbiter before knew, and how it ended.
+    // Before the plugins are configured and libraries of hooks loaded: what the arbiter before knew, and how
+    // it ended.
     void inherit(const std::string& state, const keeper::HelloMessage& hello, TimePoint now,
                  Duration arbiter_timeout, plugin::Plugins& plugins);
     std::string saved(const plugin::Plugins& plugins) const;

@@ -45,7 +45,7 @@ void Service::stop_the_stack(int code) {
     const Duration left = stop_requests_ > 0 ? give_up_at_ - patience_ - now : stop_timeout_;
     const TimePoint last = now + std::max(left, std::min(patience_, stop_timeout_));
     phase_ = Phase::Stopping;
-    restart_at_ = heart_look_at_ = ready_by_ = {};
+    restart_at_ = heart_look_at_ = ready_by_ = feed_at_ = {};
     code_ = code;
     notifier_.send("STOPPING=1\nSTATUS=the keeper stops the stack");
     channel_.close();
@@ -73,6 +73,7 @@ void Service::keep_deadlines() {
         sys::let_go_of_own_code();
     }
     if (has_passed(ready_by_)) end_late_arbiter();
+    if (has_passed(feed_at_)) feed_watchdog();
     if (phase_ == Phase::Serving && has_passed(give_up_at_)) {
         complain("circusd: the arbiter has not stopped the stack in time; the keeper does it");
         if (arbiter_pid_ != 0) kill(arbiter_pid_, SIGKILL);

@@ -1,19 +1,23 @@
 #include "keeper/notifier.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace circus::keeper {
 
 namespace {
 
 constexpr int kPatienceMs = 100;
+constexpr auto kLongestWatchdog = std::chrono::hours(24);
 
 }  // namespace
 
-Notifier::Notifier(const char* address) {
+Notifier::Notifier(const char* address, const char* watchdog_us, const char* watched) {
     const std::string_view name = address ? address : "";
     const bool is_abstract = name.starts_with('@');
     if (name.size() < 2 || name.size() >= sizeof address_.sun_path || (!is_abstract && name.front() != '/'))
@@ -23,6 +27,10 @@ Notifier::Notifier(const char* address) {
     if (is_abstract) address_.sun_path[0] = '\0';
     size_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + (is_abstract ? 0 : 1));
     socket_.reset(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const long long microseconds = watchdog_us ? std::strtoll(watchdog_us, nullptr, 10) : 0;
+    if (microseconds <= 0 || (watched && std::strtoll(watched, nullptr, 10) != getpid())) return;
+    watchdog_ = std::chrono::microseconds(
+        std::min<long long>(microseconds, std::chrono::microseconds(kLongestWatchdog).count()));
 }
 
 bool Notifier::send(std::string_view text) {

@@ -23,6 +23,9 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x436972634b656570;
 
+// So long a look for what gone children left behind may take: some are not, as long as others go.
+constexpr auto kSweepLimit = std::chrono::milliseconds(500);
+
 // A state is SavedHead, WayBack, SavedKeeper, so many Child and so many SavedHeld, and then, up to its end,
 // why the binary that it was written for is not the one that reads it.
 struct SavedHead {
@@ -185,6 +188,20 @@ UniqueFd Service::write_down(int way_back) {
     return file;
 }
 
+// Who has gone lately is not written down, and by that alone what it left behind is known. True: that was
+// looked for, and is gone or does not go.
+bool Service::is_swept() {
+    if (g_children.front(unswept_)) return false;
+    const auto now = Monotonic::now();
+    if (sweep_at_ != TimePoint{}) {
+        if (swept_by_ == TimePoint{}) swept_by_ = now + kSweepLimit;
+        if (now < swept_by_) return false;
+        sweep();
+    }
+    swept_by_ = {};
+    return true;
+}
+
 // Returns only if it failed. `setback`: of the binary that this one was to be; empty: there was none.
 int Service::run_binary(const char* path, int way_back, const char* setback) {
     const UniqueFd file = write_down(way_back);
@@ -216,8 +233,8 @@ void Service::go_back() {
 void Service::upgrade_if_due() {
     if (!is_upgrade_due_) return;
     // Nothing may be on its way to be told: that is not written down.
-    if (g_children.front(untold_) || g_children.front(unswept_) || is_refusal_due_ ||
-        greeting_ != Greeting::Done)
+    if (g_children.front(untold_) || is_refusal_due_ || is_unsaved_due_ || greeting_ != Greeting::Done ||
+        !is_swept())
         return;
     is_upgrade_due_ = false;
     UpgradedMessage message;
@@ -285,7 +302,7 @@ bool Service::take_up(int state) {
     if (arbiter_pid_ == 0) {
         // The other binary's has ended: the next one is this one's, and says what has been.
         std::memcpy(hello_.setback, setback, sizeof setback);
-        restart_at_ = Monotonic::now();
+        restart_at_ = feed_at_ = Monotonic::now();
         return true;
     }
     is_arbiter_ready_ = true;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -179,8 +180,8 @@ void Service::on_message(Incoming& in) {
         }
         case Kind::Save: {
             SaveMessage message;
-            is_sound = read_as(in, message) && in.fd_count == 1;
-            if (is_sound) saved_ = std::move(in.fds[0]);
+            is_sound = read_as(in, message);
+            if (is_sound) on_save(in);
             break;
         }
         case Kind::Limits: {
@@ -301,9 +302,24 @@ void Service::on_hold(const HoldMessage& message, Incoming& in) {
                  in.lost_fds ? ": too many open files" : "");
 }
 
+// What was saved before stays until there is something in its place.
+void Service::on_save(Incoming& in) {
+    if (in.fd_count == 1) {
+        saved_ = std::move(in.fds[0]);
+        if (!spare_) spare_.reset(fcntl(null_.get(), F_DUPFD_CLOEXEC, 0));
+        return;
+    }
+    // There is room for the next one.
+    spare_.reset();
+    complain("circusd: the keeper could not take the arbiter's state%s; it is asked for again",
+             in.lost_fds ? ": too many open files" : "");
+    is_unsaved_due_ = true;
+    tell();
+}
+
 void Service::on_ready() {
     is_arbiter_ready_ = was_ready_ = true;
-    ready_by_ = {};
+    ready_by_ = feed_at_ = {};
     binary_before_.reset();
     hello_.setback[0] = page_->end[0] = '\0';
     beat_at_ = Monotonic::now();

@@ -65,8 +65,9 @@ Service::Service(ServiceOptions options)
     : channel_(std::move(options.socket)),
       signals_(open_signals()),
       null_(open("/dev/null", O_RDWR | O_CLOEXEC)),
+      spare_(fcntl(null_.get(), F_DUPFD_CLOEXEC, 0)),
       ready_(std::move(options.ready)),
-      notifier_(getenv("NOTIFY_SOCKET")),
+      notifier_(getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID")),
       page_fd_(memfd_create("circus-page", MFD_CLOEXEC)),
       start_arbiter_(options.start_arbiter),
       start_context_(options.start_context),
@@ -75,6 +76,7 @@ Service::Service(ServiceOptions options)
       arbiter_pid_(options.arbiter_pid),
       stop_timeout_(options.stop_timeout),
       patience_(options.patience),
+      ready_patience_(options.ready_patience),
       arbiter_since_(Monotonic::now()) {
     if (page_fd_ && ftruncate(page_fd_.get(), kPageSize) == 0)
         if (void* const page =
@@ -117,8 +119,8 @@ int Service::run() {
 
 TimePoint Service::next_deadline() const {
     TimePoint next{};
-    for (const TimePoint at : {restart_at_, heart_look_at_, ready_by_, retry_at_, sweep_at_, stop_sweep_at_,
-                               arbiter_kill_at_, give_up_at_, next_kill_at_, let_go_at_})
+    for (const TimePoint at : {restart_at_, heart_look_at_, ready_by_, feed_at_, retry_at_, sweep_at_,
+                               stop_sweep_at_, arbiter_kill_at_, give_up_at_, next_kill_at_, let_go_at_})
         if (at != TimePoint{} && (next == TimePoint{} || at < next)) next = at;
     return next;
 }
@@ -331,6 +333,11 @@ void Service::tell() {
     if (is_refusal_due_) {
         if (!send_or_wait(&refusal_, sizeof refusal_)) return;
         is_refusal_due_ = false;
+    }
+    if (is_unsaved_due_) {
+        const UnsavedMessage message;
+        if (!send_or_wait(&message, sizeof message)) return;
+        is_unsaved_due_ = false;
     }
     while (Child* const child = g_children.front(untold_)) {
         if (!tell_child(*child)) return;

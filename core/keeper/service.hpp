@@ -8,9 +8,10 @@
 //
 // An arbiter that dies once it was ready is followed by another, again and again, at growing distances; the
 // children live on meanwhile. One that dies before it was ever ready says that this stack cannot be started,
-// and one that dies while it stops the stack leaves the rest of that to the keeper. After an upgrade, where
-// some arbiter was ready and none of this binary yet, two such deaths in a row, or one that is not ready in
-// time, lead back to the binary before.
+// and one that dies while it stops the stack leaves the rest of that to the keeper. One that follows another
+// and is not ready in time is ended, as one that hangs later. After an upgrade, where some arbiter was ready
+// and none of this binary yet, two such deaths in a row, or one that is not ready in time, lead back to the
+// binary before.
 //
 // Invariants: a process is signalled only while it is unreaped, or through a pidfd. Spawned or SpawnFailed of
 // an id precedes its Exited. What the arbiter does not read is kept in the rows of the table (table.hpp), so
@@ -49,6 +50,8 @@ struct ServiceOptions {
     // How much longer than stop_timeout an arbiter that was told to stop may take, and how long after the
     // second request; also the least grace that the keeper gives when it stops the stack itself.
     Duration patience = std::chrono::seconds(5);
+    // The least that an arbiter that follows another one has to become ready.
+    Duration ready_patience = std::chrono::seconds(5);
     std::uint64_t nofile_soft = 0;  // for Hello
     std::uint64_t nofile_hard = 0;
 };
@@ -84,6 +87,7 @@ class Service {
     void on_spawn(Incoming& in);
     void on_signal(const SignalMessage& message);
     void on_hold(const HoldMessage& message, Incoming& in);
+    void on_save(Incoming& in);
     void on_ready();
 
     // sweep.cc: signalling trees and killing what gone children left behind
@@ -101,8 +105,9 @@ class Service {
     void note_culprit();
     void note_end(const char* end);
     void look_for_a_beat();
-    bool is_last_first_end(const char* end);
+    bool is_last_first_end(const char* end, bool was_late);
     void end_late_arbiter();
+    void feed_watchdog();
     void start_next_if_due();
     void recall();
     bool greet();  // false: not through
@@ -110,6 +115,7 @@ class Service {
     bool tell_inherited(Child& child);
 
     // reexec.cc: another binary in the place of this one
+    bool is_swept();
     UniqueFd write_down(int way_back);
     int run_binary(const char* path, int way_back, const char* setback);
     void upgrade_if_due();
@@ -127,6 +133,7 @@ class Service {
     Channel channel_;
     UniqueFd signals_;
     UniqueFd null_;   // /dev/null, for plans that ask for it
+    UniqueFd spare_;  // its number is the next saved state's where there is no other left
     UniqueFd ready_;  // until the daemon's caller was told
     UniqueFd saved_;  // the arbiter's state, newest
     Notifier notifier_;
@@ -145,12 +152,14 @@ class Service {
     pid_t arbiter_pid_;
     Duration stop_timeout_;
     Duration patience_;
+    Duration ready_patience_;
     HelloMessage hello_;
 
     Phase phase_ = Phase::Serving;
     int code_ = 0;
     bool reap_due_ = true;           // until the kernel has been seen to have no more
     bool is_full_ = false;           // the socket takes no more: POLLOUT is awaited
+    bool is_unsaved_due_ = false;    // a state came without its descriptor
     bool is_closed_ = false;         // the arbiter's end is closed: nothing can be told any more
     int stop_requests_ = 0;          // TERM, INT, QUIT so far
     bool is_arbiter_ready_ = false;  // the one there is
@@ -168,12 +177,14 @@ class Service {
     Duration silent_{};            // without a beat, of one that is ended for it
     TimePoint heart_look_at_{};    // the next look; none while there is nobody to look at
     TimePoint arbiter_since_{};    // when the one there is was started
-    TimePoint ready_by_{};         // it must be ready: of a binary that has a way back
+    TimePoint ready_by_{};         // it must be ready: one that follows another
+    TimePoint feed_at_{};          // the service manager's watchdog; none while a ready arbiter does it
     TimePoint retry_at_{};         // telling
     TimePoint sweep_at_{};         // after deaths that nobody asked for
     TimePoint stop_sweep_at_{};    // before the Exited of unswept_ are told
     TimePoint held_until_{};       // how long those wait at the most for what was left behind to be gone
     TimePoint swept_at_{};         // the last sweep
+    TimePoint swept_by_{};         // another binary waits no longer for what was left behind
     TimePoint arbiter_kill_at_{};  // its socket is closed, but it has not ended
     TimePoint give_up_at_{};    // Serving: the arbiter should have said Exit by then. Stopping: Ending then
     TimePoint next_kill_at_{};  // Stopping: the earliest kill_at

@@ -27,11 +27,10 @@ constexpr auto kSoundLife = std::chrono::seconds(10);
 // Between SIGABRT, which may leave a core file, and SIGKILL.
 constexpr auto kAbortGrace = std::chrono::seconds(2);
 constexpr int kLooks = 4;  // at its heart, within the time it has
-// While no arbiter of this binary was ready yet: so many deaths in a row are enough to go back. One may take
-// so many times arbiter_timeout to become ready, and at least so long.
+// One that follows another may take so many times arbiter_timeout to become ready, or the least that was set.
+constexpr int kReadyTimeouts = 3;
+// While no arbiter of this binary was ready yet: so many deaths in a row are enough to go back.
 constexpr std::size_t kFirstStarts = 2;
-constexpr int kFirstTimeouts = 3;
-constexpr auto kLeastFirstTime = std::chrono::seconds(5);
 constexpr auto kSweepPause = milliseconds(20);
 // What arbiters leave behind is swept like what children leave: by their session. No child has this id.
 constexpr ChildId kArbiterId = ~ChildId{0};
@@ -53,6 +52,7 @@ std::int64_t nanoseconds_of(TimePoint at) {
 void Service::on_arbiter_reaped(int status) {
     const pid_t pid = std::exchange(arbiter_pid_, 0);
     arbiter_kill_at_ = heart_look_at_ = ready_by_ = {};
+    const bool was_late = std::exchange(is_late_, false);
     note_culprit();
     if (phase_ != Phase::Serving) return;
     // What it has asked for it has asked for: only what it could not send is lost.
@@ -69,7 +69,8 @@ void Service::on_arbiter_reaped(int status) {
     g_gone.add({kArbiterId, pid, true});
     const auto now = Monotonic::now();
     sweep_at_ = now;
-    if (is_arbiter_ready_ && now - arbiter_since_ >= kSoundLife) failed_starts_ = 0;
+    if (std::exchange(is_arbiter_ready_, false) && now - arbiter_since_ >= kSoundLife) failed_starts_ = 0;
+    feed_at_ = now;
     const auto delay = kStartDelays[std::min(failed_starts_++, kStartDelays.size() - 1)];
     restart_at_ = now + delay;
     if (std::exchange(is_upgraded_, false)) {
@@ -78,14 +79,14 @@ void Service::on_arbiter_reaped(int status) {
         return;
     }
     note_end(end);
-    if (binary_before_ && is_last_first_end(end)) return;
+    if (binary_before_ && is_last_first_end(end, was_late)) return;
     complain("circusd: the arbiter %s; another one takes over %u children, in %lld ms", end,
              g_children.running(), static_cast<long long>(delay.count()));
 }
 
 // While no arbiter of this binary was ready yet. True: no other one is tried.
-bool Service::is_last_first_end(const char* end) {
-    if (std::exchange(is_late_, false))
+bool Service::is_last_first_end(const char* end, bool was_late) {
+    if (was_late)
         failed_starts_ = std::max(failed_starts_, kFirstStarts);
     else
         std::snprintf(first_end_, sizeof first_end_, "its arbiter %s before it was ready", end);
@@ -98,10 +99,26 @@ void Service::end_late_arbiter() {
     ready_by_ = {};
     if (arbiter_pid_ == 0 || is_late_) return;
     is_late_ = true;
-    const auto waited = std::chrono::duration_cast<milliseconds>(Monotonic::now() - arbiter_since_);
-    std::snprintf(first_end_, sizeof first_end_, "its arbiter was not ready within %lld ms",
-                  static_cast<long long>(waited.count()));
+    note_culprit();
+    const long long waited =
+        std::chrono::duration_cast<milliseconds>(Monotonic::now() - arbiter_since_).count();
+    std::snprintf(first_end_, sizeof first_end_, "its arbiter was not ready within %lld ms", waited);
+    if (hello_.plugin[0] != '\0')
+        complain("circusd: the arbiter was not ready within %lld ms, in plugin %s (%s); ending it", waited,
+                 hello_.plugin, hello_.callback);
+    else
+        complain("circusd: the arbiter was not ready within %lld ms; ending it", waited);
     kill(arbiter_pid_, SIGKILL);
+}
+
+// The workers are served while another arbiter is on its way, and no reason to end them. One that does not
+// come, however often it is tried, is the service manager's affair again.
+void Service::feed_watchdog() {
+    feed_at_ = {};
+    if (notifier_.watchdog() == Duration::zero() || is_arbiter_ready_ || failed_starts_ > kStartDelays.size())
+        return;
+    notifier_.send("WATCHDOG=1");
+    feed_at_ = Monotonic::now() + std::max<Duration>(notifier_.watchdog() / 2, milliseconds(1));
 }
 
 // Whose call it did not come back from.
@@ -148,8 +165,7 @@ void Service::look_for_a_beat() {
 void Service::start_next_if_due() {
     if (phase_ != Phase::Serving || restart_at_ == TimePoint{} || Monotonic::now() < restart_at_) return;
     if (binary_before_ && failed_starts_ >= kFirstStarts) {
-        // Who waits to be swept is not written down.
-        if (g_children.front(unswept_)) {
+        if (!is_swept()) {
             restart_at_ = Monotonic::now() + kSweepPause;
             return;
         }
@@ -177,11 +193,11 @@ void Service::start_next_if_due() {
     restart_at_ = {};
     arbiter_pid_ = arbiter.pid;
     arbiter_since_ = now;
-    if (binary_before_ && arbiter_timeout_ != Duration::zero())
-        ready_by_ = now + std::max<Duration>(kFirstTimeouts * arbiter_timeout_, kLeastFirstTime);
+    if (arbiter_timeout_ != Duration::zero())
+        ready_by_ = now + std::max<Duration>(kReadyTimeouts * arbiter_timeout_, ready_patience_);
     is_arbiter_ready_ = false;
     channel_ = Channel(std::move(keeper_end));
-    is_closed_ = is_full_ = is_refusal_due_ = false;
+    is_closed_ = is_full_ = is_refusal_due_ = is_unsaved_due_ = false;
     retry_at_ = {};
     recall();
 }

@@ -52,6 +52,7 @@ enum class Kind : std::uint32_t {
     Held,         // HeldMessage + one descriptor
     Greeted,      // GreetedMessage: that was all there is
     Upgraded,     // UpgradedMessage: how that went. After one that did, the arbiter is to leave
+    Unsaved,      // UnsavedMessage: a Save came without its memfd, the state before stays: to be sent again
 };
 
 // The page that both map, a memfd that comes with Hello. Written by the arbiter, read by the keeper; zero
@@ -208,6 +209,10 @@ struct HeldMessage {
 
 struct GreetedMessage {
     Header header{kWireMagic, Kind::Greeted};
+};
+
+struct UnsavedMessage {
+    Header header{kWireMagic, Kind::Unsaved};
 };
 
 struct CaughtMessage {

@@ -66,8 +66,10 @@ struct KeeperClient::State : std::enable_shared_from_this<State> {
     State(Loop& loop, UniqueFd s, Handler h)
         : socket(std::move(s)), handler(std::move(h)), retry(loop, [this] { on_timer(); }) {}
 
-    void submit(std::vector<std::byte> data, const int* fds, std::size_t fd_count,
+    // False: the request is lost.
+    bool submit(std::vector<std::byte> data, const int* fds, std::size_t fd_count,
                 std::optional<ChildId> spawn);
+    bool save(std::span<const std::byte> state);
     void fail_later(ChildId id, keeper::SpawnStage stage, int error);
     void send_queued();
     bool send_all(Milliseconds limit);
@@ -79,6 +81,7 @@ struct KeeperClient::State : std::enable_shared_from_this<State> {
     void end();
 
     UniqueFd socket;
+    UniqueFd spare{::open("/dev/null", O_PATH | O_CLOEXEC)};  // its number is for a state to be saved
     Handler handler;
     Timer retry;
     std::optional<Poll> poll;  // destroyed before the socket
@@ -91,23 +94,23 @@ struct KeeperClient::State : std::enable_shared_from_this<State> {
     bool closed = false;  // the client was destroyed: no more callbacks
 };
 
-void KeeperClient::State::submit(std::vector<std::byte> data, const int* fds, std::size_t fd_count,
+bool KeeperClient::State::submit(std::vector<std::byte> data, const int* fds, std::size_t fd_count,
                                  std::optional<ChildId> spawn) {
-    if (cannot_send || gone) return;
+    if (cannot_send || gone) return true;
     if (queue.empty()) {
         switch (send_datagram(socket.get(), data, fds, fd_count)) {
             case Sent::Yes:
-                return;
+                return true;
             case Sent::PeerGone:
                 cannot_send = true;
-                return;  // EOF follows, behind what is still to be read
+                return true;  // EOF follows, behind what is still to be read
             case Sent::Refused: {
                 const int error = errno;
                 if (spawn)
                     fail_later(*spawn, keeper::SpawnStage::Decode, error);
                 else
                     log::error(sys_error("keeper: a request was refused", error).text);
-                return;
+                return false;
             }
             case Sent::Full:
             case Sent::Short:
@@ -121,15 +124,39 @@ void KeeperClient::State::submit(std::vector<std::byte> data, const int* fds, st
         // The caller may close its descriptor after this call, so without a duplicate the request cannot
         // wait.
         const int error = errno;
-        if (spawn) return fail_later(*spawn, keeper::SpawnStage::Descriptors, error);
+        if (spawn) {
+            fail_later(*spawn, keeper::SpawnStage::Descriptors, error);
+            return false;
+        }
         // A lost Hold would break every later spawn that names it, so this one does wait, briefly: the keeper
         // never blocks on us and reads at once.
         if (send_all(kHoldWait) && send_datagram(socket.get(), message.data, fds, fd_count) == Sent::Yes)
-            return;
-        return log::error(sys_error("keeper: a descriptor could not be passed", error).text);
+            return true;
+        log::error(sys_error("keeper: a descriptor could not be passed", error).text);
+        return false;
     }
     queue.push_back(std::move(message));
     poll->watch(Poll::kReadable | Poll::kWritable);
+    return true;
+}
+
+bool KeeperClient::State::save(std::span<const std::byte> state) {
+    if (cannot_send || gone) return true;
+    UniqueFd memfd = sealed_memfd(state);
+    if (!memfd && (errno == EMFILE || errno == ENFILE)) {
+        spare.reset();
+        memfd = sealed_memfd(state);
+    }
+    bool is_sent = false;
+    if (memfd) {
+        const int fd = memfd.get();
+        is_sent = submit(bytes_of(keeper::SaveMessage{}), &fd, 1, std::nullopt);
+    } else {
+        log::error(sys_error("keeper: the state could not be saved", errno).text);
+    }
+    memfd.reset();
+    if (!spare) spare.reset(::open("/dev/null", O_PATH | O_CLOEXEC));
+    return is_sent;
 }
 
 void KeeperClient::State::fail_later(ChildId id, keeper::SpawnStage stage, int error) {
@@ -277,6 +304,9 @@ void KeeperClient::State::handle(const std::byte* data, std::size_t size, std::v
                 if (message && handler.upgraded) handler.upgraded(message->error);
                 break;
             }
+            case Kind::Unsaved:
+                if (handler.unsaved) handler.unsaved();
+                break;
             case Kind::SpawnFailed:
                 understood = deliver(handler.spawn_failed);
                 break;
@@ -385,12 +415,8 @@ void KeeperClient::limits(Milliseconds stop_timeout, Milliseconds arbiter_timeou
     state_->submit(bytes_of(message), nullptr, 0, std::nullopt);
 }
 
-void KeeperClient::save(std::string_view state) {
-    const UniqueFd memfd = sealed_memfd(std::as_bytes(std::span(state)));
-    const keeper::SaveMessage message;
-    const int fd = memfd.get();
-    if (!memfd) return log::error(sys_error("keeper: the state could not be saved", errno).text);
-    state_->submit(bytes_of(message), &fd, 1, std::nullopt);
+bool KeeperClient::save(std::string_view state) {
+    return state_->save(std::as_bytes(std::span(state)));
 }
 
 void KeeperClient::upgrade(std::string_view binary) {

@@ -37,6 +37,7 @@ class KeeperClient {
         std::function<void(const keeper::ExitedMessage&)> exited;
         std::function<void(const keeper::CaughtMessage&)> caught;
         std::function<void(int error)> upgraded = {};  // 0: leave
+        std::function<void()> unsaved = {};            // the last save() did not arrive: to be sent again
         std::function<void()> gone;
     };
 
@@ -53,8 +54,9 @@ class KeeperClient {
     void hold(keeper::HoldId id, std::string_view name, int fd);
     void drop(keeper::HoldId id);
     void limits(Milliseconds stop_timeout, Milliseconds arbiter_timeout);
-    // The state that the next arbiter finds, in the place of the one before.
-    void save(std::string_view state);
+    // The state that the next arbiter finds, in the place of the one before. False: it could not be sent, for
+    // want of descriptors or memory, and should be again.
+    bool save(std::string_view state);
     void upgrade(std::string_view binary);
     void ready();
     void notify(std::string_view text);  // for the service manager; what is too long is cut

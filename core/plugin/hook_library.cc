@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "plugin/meter.hpp"
 
 namespace circus::plugin {
 
@@ -24,10 +25,14 @@ Result<supervise::HookFn> HookLibraries::load(const std::string& library, const 
     };
     auto at = libraries_.find(library);
     if (at == libraries_.end()) {
-        auto opened = Library::open(library);
+        const std::string name = std::filesystem::path(library).filename().string();
+        if (const auto barred = barred_.find(to_lower(name)); barred != barred_.end()) {
+            barred->second.file = library;
+            return failed({cat("it is in quarantine: ", barred->second.why)});
+        }
+        auto opened = Meter::load(name, [&library] { return Library::open(library); });
         if (!opened) return failed(opened.error());
         if (const auto checked = hook_function(*opened, function); !checked) return failed(checked.error());
-        const std::string name = std::filesystem::path(library).filename().string();
         at = libraries_.emplace(library, std::make_unique<Loaded>(loop_, board_, name, std::move(*opened)))
                  .first;
     }
@@ -57,8 +62,17 @@ bool HookLibraries::deliver(TimePoint until) {
     return more;
 }
 
+void HookLibraries::bar(std::string_view name, const std::string& why) {
+    barred_[to_lower(name)] = {why};
+}
+
 bool HookLibraries::quarantine(std::string_view name, const std::string& why) {
     bool found = false;
+    if (const auto barred = barred_.find(to_lower(name)); barred != barred_.end()) {
+        barred->second.why = why;
+        found = !barred->second.file.empty();
+        if (!found) barred_.erase(barred);
+    }
     for (const auto& [file, loaded] : libraries_) {
         if (!equals_ignoring_case(loaded->name, name)) continue;
         loaded->quarantine = why;
@@ -68,7 +82,9 @@ bool HookLibraries::quarantine(std::string_view name, const std::string& why) {
 }
 
 bool HookLibraries::release(std::string_view name) {
-    bool found = false;
+    const auto barred = barred_.find(to_lower(name));
+    bool found = barred != barred_.end() && !barred->second.file.empty();
+    if (found) barred_.erase(barred);
     for (const auto& [file, loaded] : libraries_)
         if (equals_ignoring_case(loaded->name, name))
             found = !std::exchange(loaded->quarantine, {}).empty() || found;
@@ -80,6 +96,10 @@ std::vector<HookLibraries::Quarantined> HookLibraries::quarantined() const {
     for (const auto& [file, loaded] : libraries_)
         if (!loaded->quarantine.empty())
             out.push_back({loaded->name, file, loaded->quarantine, loaded->host.meter().figures()});
+    for (const auto& [name, barred] : barred_)
+        if (!barred.file.empty())
+            out.push_back(
+                {std::filesystem::path(barred.file).filename().string(), barred.file, barred.why, {}});
     return out;
 }
 

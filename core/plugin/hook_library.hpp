@@ -1,7 +1,8 @@
 // HookLibraries: `hooks.before_start = "lib.so:function"`. A library is loaded once, after its stamp was
 // checked, and stays. Its functions get a host of the library's own, so that they may log, complete later
 // from a thread, call commands and publish; they are called as hooks of a plugin are. One in quarantine, in
-// which the arbiter died too often, is not called any more: its hooks answer that they have failed.
+// which the arbiter died too often, is not called any more: its hooks answer that they have failed. The next
+// arbiter does not even load it.
 #pragma once
 
 #include <map>
@@ -28,7 +29,9 @@ class HookLibraries final : public supervise::HookLibraryPort {
     bool deliver(TimePoint until);
     void close();  // before the switchboard goes: what is asked from now on is an error
 
-    // By the name of its file, without case, as the witness of calls has it. False: there is none.
+    // By the name of its file, without case, as the witness of calls has it. bar(): what may be a library's
+    // name, before it is loaded. quarantine(): false: there is none.
+    void bar(std::string_view name, const std::string& why);
     bool quarantine(std::string_view name, const std::string& why);
     bool release(std::string_view name);  // false: none of that name is in quarantine
     struct Quarantined {
@@ -50,6 +53,11 @@ class HookLibraries final : public supervise::HookLibraryPort {
     Switchboard& board_;
     bool closed_ = false;
     std::map<std::string, std::unique_ptr<Loaded>> libraries_;  // by file
+    struct Barred {
+        std::string why;
+        std::string file{};  // that was to be loaded; empty: none was
+    };
+    std::map<std::string, Barred> barred_;  // by name in lower case
 };
 
 }  // namespace circus::plugin

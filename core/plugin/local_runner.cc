@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "plugin/description.hpp"
 #include "plugin/loader.hpp"
+#include "plugin/meter.hpp"
 
 namespace circus::plugin {
 
@@ -17,7 +18,7 @@ LocalRunner::LocalRunner(loop::Loop& loop, Switchboard& board, const config::Plu
 }
 
 Status LocalRunner::start(const config::PluginConfig& config) {
-    const auto library = Library::open(config.file);
+    const auto library = Meter::load(config.name, [&config] { return Library::open(config.file); });
     if (!library) return library.error();
     const auto table = plugin_table(*library);
     if (!table) return table.error();

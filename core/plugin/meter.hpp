@@ -15,6 +15,8 @@
 namespace circus::plugin {
 
 inline constexpr Milliseconds kBudget{5};
+// Said to the witness while a library is loaded.
+inline constexpr std::string_view kLoading = "load";
 
 struct Figures {
     std::uint64_t calls = 0, slow = 0, errors = 0;
@@ -40,6 +42,18 @@ class Meter {
     auto run(std::string_view callback, F&& function) {
         const Timed timed{*this, callback, Monotonic::now()};
         if (witness_) witness_->enter(plugin_, callback);
+        return std::forward<F>(function)();
+    }
+    // What comes before the first call: it costs what it costs, and only the witness is told.
+    template <class F>
+    static auto load(std::string_view plugin, F&& function) {
+        struct Loading {
+            ~Loading() {
+                if (witness_) witness_->leave();
+            }
+        };
+        const Loading loading;
+        if (witness_) witness_->enter(plugin, kLoading);
         return std::forward<F>(function)();
     }
     void error() { ++errors_; }  // any thread: a negative status, a misbehaviour

@@ -169,15 +169,15 @@ void Plugins::restore(const Json& saved) {
         Saved& row = restored_[to_lower(name)];
         if (each.contains("enabled")) row.enabled = each.at("enabled").get<bool>();
         row.quarantine = each.value("quarantine", "");
+        if (!row.quarantine.empty()) libraries_.bar(name, row.quarantine);
         if (each.contains("kept")) board_.keepsakes().restore(name, each.at("kept").get<std::string>());
     }
 }
 
 void Plugins::quarantine(const std::string& name, const std::string& why) {
-    if (Entry* const entry = find(name))
-        confine(*entry, why);
-    else
-        restored_[to_lower(name)].quarantine = why;
+    if (Entry* const entry = find(name)) return confine(*entry, why);
+    restored_[to_lower(name)].quarantine = why;
+    libraries_.bar(name, why);
 }
 
 void Plugins::confine(Entry& entry, const std::string& why) {

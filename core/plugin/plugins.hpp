@@ -48,7 +48,8 @@ class Plugins {
     // an operator said of one holds until its section changes.
     void configure(const std::vector<config::PluginConfig>& wanted);
     // From one arbiter to the next: what operators said of plugins, which are in quarantine, and what those
-    // that run have kept. restore() comes before the first configure().
+    // that run have kept. restore() comes before the first configure(), and before a library of hooks is
+    // loaded.
     Json saved() const;
     void restore(const Json& saved);
     // It does not start until an operator enables it. `why` is logged; before the first configure() or after.

@@ -72,9 +72,10 @@ Watcher& Arbiter::insert(config::WatcherConfig config, Identity identity) {
 }
 
 Status Arbiter::load_hooks() {
+    Status first = Ok{};
     for (const auto& [key, watcher] : watchers_)
-        if (Status loaded = HookCalls::load(watcher->config(), stack_); !loaded) return loaded;
-    return Ok{};
+        if (Status loaded = HookCalls::load(watcher->config(), stack_); !loaded && first) first = loaded;
+    return first;
 }
 
 Status Arbiter::bind_sockets() {

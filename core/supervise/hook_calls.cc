@@ -74,15 +74,16 @@ bool HookCalls::is_hooked(const config::WatcherConfig& config, const Stack& stac
 }
 
 Status HookCalls::load(const config::WatcherConfig& config, const Stack& stack) {
+    Status first = Ok{};
     for (const auto& [point, hook] : config.hooks) {
         if (hook.library.empty()) continue;
         const std::string where = cat(hook.place.empty() ? "" : hook.place + ": ", "watcher ", config.name,
                                       ": hooks.", to_string(point), ": ");
         if (!stack.hook_libraries) return Error{where + kNoLibraries, 5};
-        if (auto loaded = stack.hook_libraries->load(hook.library, hook.function); !loaded)
-            return Error{where + loaded.error().text, 5};
+        if (auto loaded = stack.hook_libraries->load(hook.library, hook.function); !loaded && first)
+            first = Error{where + loaded.error().text, 5};
     }
-    return Ok{};
+    return first;
 }
 
 // ---- questions ----

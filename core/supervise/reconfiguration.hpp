@@ -88,6 +88,7 @@ class Reconfiguration {
     void switch_daemon();
     void carry_out();
     void start_anew();
+    void move_files();
     void change(Run& run, RunId id, const config::WatcherChange& change);
     Watcher& place(const config::WatcherConfig& config);
     const Identity& identity_for(const Watcher& watcher, const config::WatcherConfig& wanted) const;

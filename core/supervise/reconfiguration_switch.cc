@@ -124,6 +124,14 @@ void Reconfiguration::carry_out() {
     if (runs_.at(id).removing == 0) start_added(id);
     staged_.reset();
     close_part(id);
+    move_files();
+}
+
+// So far everything is memory, and an arbiter that dies has changed nothing. A path must not lead to a
+// listener of which the next one knows nothing, nor to one that no worker is going to get.
+void Reconfiguration::move_files() {
+    arbiter_.save_wanted();
+    arbiter_.sockets_.move_files();
 }
 
 void Reconfiguration::change(Run& run, RunId id, const config::WatcherChange& change) {
@@ -184,6 +192,7 @@ void Reconfiguration::start_anew() {
     arbiter_.start_all(to_start, part_of(id, {}));
     staged_.reset();
     close_part(id);
+    move_files();
 }
 
 }  // namespace circus::supervise

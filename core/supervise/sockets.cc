@@ -279,6 +279,7 @@ void SocketTable::drop(Socket& socket) {
 }
 
 void SocketTable::close_all() {
+    move_files();
     for (const auto& socket : sockets_) {
         drop(*socket);
         if (!socket->config.path.empty() && socket->config.path.front() != '@')

@@ -4,8 +4,10 @@
 // free. (A worker that names none gets all of them from 3 on, see spawn_plan.hpp.) The keeper holds a
 // duplicate of each; workers get theirs from the keeper.
 //
-// A change of the configuration goes in two steps: StagedSockets binds what is new and may fail, replace()
-// puts it in place and may not.
+// A change of the configuration goes in three steps: StagedSockets binds what is new and may fail, replace()
+// puts it in place and may not, and move_files() does the same with the files of unix sockets. Before that
+// saved() is to be saved: an arbiter that dies in between leaves the next one either the table and the files
+// of before, or the table of after, and which files are still to be moved.
 //
 // With so_reuseport each wid has a listener of its own, made when the wid is first used and kept while the
 // wid is within numprocesses: it belongs to the slot, and what is queued on it outlives the process. Which of
@@ -74,6 +76,7 @@ class SocketTable {
     // was bound anew, its descriptors; what does not is closed. `keeper` as for bind(), which need not have
     // been.
     void replace(StagedSockets staged, KeeperPort& keeper);
+    void move_files();
 
     const std::vector<std::unique_ptr<Socket>>& all() const { return sockets_; }
     const Socket* find(std::string_view name) const { return find_socket(name); }  // without case
@@ -153,6 +156,7 @@ class SocketTable {
     void give_up_steering(Socket& socket, const Error& why);
     void adjust(Socket& socket, const config::SocketConfig& config);
     void drop(Socket& socket);
+    void drop_unnoted(const std::map<HoldId, UniqueFd>& listeners);
     void unhold(HoldId id);
     Status bind_again(Socket& socket);
     void number();  // those that have no number yet
@@ -162,6 +166,8 @@ class SocketTable {
     std::function<void(int fd)> closing_;
     HoldId next_hold_ = 1;
     std::uint64_t version_ = 1;
+    std::vector<std::pair<std::string, std::string>> renames_;  // from and to, of move_files()
+    std::vector<std::string> removals_;
 };
 
 }  // namespace circus::supervise

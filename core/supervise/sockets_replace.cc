@@ -56,7 +56,6 @@ void SocketTable::replace(StagedSockets staged, KeeperPort& keeper) {
     keeper_ = &keeper;
     ++version_;
     std::vector<std::unique_ptr<Socket>> old = std::exchange(sockets_, {});
-    std::vector<std::pair<std::string, std::string>> renames;
     std::set<std::string> paths;
     for (StagedSockets::Row& row : staged.take()) {
         const auto from = std::find_if(old.begin(), old.end(), [&row](const auto& socket) {
@@ -79,22 +78,28 @@ void SocketTable::replace(StagedSockets staged, KeeperPort& keeper) {
             socket->hold = hold(row.config.name, socket->fd.get());
             count_connections(*socket, socket->fd.get());
         }
-        if (!row.temporary.empty()) renames.emplace_back(row.temporary, row.config.path);
+        if (!row.temporary.empty()) renames_.emplace_back(row.temporary, row.config.path);
         sockets_.push_back(std::move(socket));
-    }
-    // Over the old file where there is one: a client that connects finds one listener or the other.
-    for (const auto& [temporary, path] : renames) {
-        if (::rename(temporary.c_str(), path.c_str()) == 0) continue;
-        log::error(sys_error(cat("cannot put the unix socket in its place, \"", path, "\""), errno).text);
-        ::unlink(temporary.c_str());
     }
     for (const auto& socket : old) {
         if (!socket) continue;
         drop(*socket);
         if (has_file(socket->config) && !paths.contains(socket->config.path))
-            ::unlink(socket->config.path.c_str());
+            removals_.push_back(socket->config.path);
     }
     number();
+}
+
+void SocketTable::move_files() {
+    if (renames_.empty() && removals_.empty()) return;
+    ++version_;
+    // Over the old file where there is one: a client that connects finds one listener or the other.
+    for (const auto& [temporary, path] : std::exchange(renames_, {})) {
+        if (::rename(temporary.c_str(), path.c_str()) == 0) continue;
+        log::error(sys_error(cat("cannot put the unix socket in its place, \"", path, "\""), errno).text);
+        ::unlink(temporary.c_str());
+    }
+    for (const std::string& path : std::exchange(removals_, {})) ::unlink(path.c_str());
 }
 
 void SocketTable::number() {

@@ -1,5 +1,6 @@
 // The SocketTable from one arbiter to the next: the keeper holds what listens, this says which is which.
 #include <algorithm>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -36,7 +37,10 @@ Json SocketTable::saved() const {
                        {"marks", socket->marks_hold},
                        {"slots", std::move(slots)}});
     }
-    return {{"sockets", std::move(all)}, {"next_hold", next_hold_}};
+    Json saved = {{"sockets", std::move(all)}, {"next_hold", next_hold_}};
+    if (!renames_.empty()) saved["renames"] = renames_;
+    if (!removals_.empty()) saved["removals"] = removals_;
+    return saved;
 }
 
 Status SocketTable::restore(const Json& saved, std::map<HoldId, UniqueFd> listeners, KeeperPort& keeper) {
@@ -76,14 +80,32 @@ Status SocketTable::restore(const Json& saved, std::map<HoldId, UniqueFd> listen
             if (Status bound = bind_again(*socket); !bound) return bound;
         sockets_.push_back(std::move(socket));
     }
-    // Held for a change that was not noted any more.
-    for (const auto& [hold, fd] : listeners) keeper_->drop(hold);
+    for (const Json& each : saved.value("renames", Json::array())) {
+        auto rename = each.get<std::pair<std::string, std::string>>();
+        // Else that much was done.
+        if (::access(rename.first.c_str(), F_OK) == 0) renames_.push_back(std::move(rename));
+    }
+    removals_ = saved.value("removals", std::vector<std::string>());
+    move_files();
+    drop_unnoted(listeners);
     return Ok{};
+}
+
+// Held for a change that was not noted any more; or before one that was, and then its path may be another's.
+void SocketTable::drop_unnoted(const std::map<HoldId, UniqueFd>& listeners) {
+    for (const auto& [hold, fd] : listeners) {
+        keeper_->drop(hold);
+        const std::string path = sys::bound_path(fd.get());
+        const bool is_ours = std::any_of(sockets_.begin(), sockets_.end(),
+                                         [&path](const auto& socket) { return socket->config.path == path; });
+        if (!path.empty() && !is_ours) ::unlink(path.c_str());
+    }
 }
 
 // With so_reuseport what keeps the port is nobody's to hold; else the keeper did not hold it any more.
 Status SocketTable::bind_again(Socket& socket) {
     sys::ListenSpec spec = listen_spec(socket.config);
+    spec.replace = true;  // the file is that of the one before
     if (socket.config.path.empty()) {
         spec.host = socket.host;
         spec.port = socket.port;

@@ -220,6 +220,10 @@ class Watcher {
     };
 
     Json saved_unready() const;
+    Json saved_marks() const;
+    void take_marks(Process& process);
+    void mark_replaced();
+    void await_anew(Process& process);
     void wait_for(Await what, Done done, std::vector<ChildId> victims = {});
     void supersede(const char* by);  // every waiter but those for Down and Killed ends with an error
     void go_up();
@@ -379,6 +383,15 @@ class Watcher {
         std::optional<TimePoint> by{};
     };
     std::map<ChildId, Unready> unready_before_;
+    struct Marked {
+        bool outdated = false, condemned = false;
+        model::EndCause cause = model::EndCause::Operation;
+        std::string why{};
+        std::optional<int> kill_signal{};
+        std::optional<double> kill_timeout{};
+        std::optional<TimePoint> grace_over{};
+    };
+    std::map<ChildId, Marked> marked_before_;  // the same
     std::vector<Waiter> waiters_;
     std::unique_ptr<HookCalls> hooks_;     // null: nothing was ever asked
     std::unique_ptr<ReadyChecks> checks_;  // the same

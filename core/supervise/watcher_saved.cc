@@ -3,12 +3,15 @@
 // Saved is what is wanted, and where it stands between a start and a stop; the processes are the keeper's to
 // tell of. A hook that was being asked is asked again, a command that was run for its answer is ended.
 // Whoever waited for an operation gets no answer: what it changed of the wanted is saved and is carried out.
-// Who was not ready is waited for as before, and a canary is watched until the time that was said.
+// Who was not ready is waited for as before, and a canary is watched until the time that was said. Of the
+// processes what the keeper cannot know is saved: who is to be replaced for its age or its memory, who is to
+// be stopped and has not been told so, and a grace of one's own.
 #include <algorithm>
 #include <csignal>
 
 #include <nlohmann/json.hpp>
 
+#include "supervise/spawn_plan.hpp"
 #include "supervise/watcher.hpp"
 
 namespace circus::supervise {
@@ -78,6 +81,8 @@ Json Watcher::saved() const {
         Json unready = saved_unready();
         if (!unready.empty()) saved["unready"] = std::move(unready);
     }
+    Json marks = saved_marks();
+    if (!marks.empty()) saved["marks"] = std::move(marks);
     if (!has_lingering_) return saved;
     const Process::Lingers* longest = nullptr;
     for (const auto& [id, process] : processes_)
@@ -97,6 +102,22 @@ Json Watcher::saved_unready() const {
                            process.ready_by ? Json(ticks_of(*process.ready_by)) : Json()});
     }
     return unready;
+}
+
+// Those that a reload replaces are known by their number.
+Json Watcher::saved_marks() const {
+    Json marks = Json::array();
+    for (const auto& [id, process] : processes_) {
+        const bool runs_on = process.pid == 0 || process.is_running();  // as far as the keeper knows
+        const bool outdated = runs_on && process.outdated && id >= outdated_below_;
+        const bool condemned = runs_on && process.condemned;
+        if (process.stops != 0 || (!outdated && !condemned && !process.kill_timeout)) continue;
+        marks.push_back({id, outdated, condemned, static_cast<int>(process.cause), process.why,
+                         process.kill_signal ? Json(*process.kill_signal) : Json(),
+                         process.kill_timeout ? Json(*process.kill_timeout) : Json(),
+                         runs_on ? Json() : Json(ticks_of(process.grace_over))});
+    }
+    return marks;
 }
 
 void Watcher::restore(const Json& saved) {
@@ -136,6 +157,58 @@ void Watcher::restore(const Json& saved) {
         unready.ready.target = each.at(2).get<std::string>();
         if (!each.at(3).is_null()) unready.by = time_of(each.at(3).get<std::int64_t>());
     }
+    for (const Json& each : saved.value("marks", Json::array())) {
+        Marked& mark = marked_before_[each.at(0).get<ChildId>()];
+        mark.outdated = each.at(1).get<bool>();
+        mark.condemned = each.at(2).get<bool>();
+        mark.cause = static_cast<model::EndCause>(each.at(3).get<int>());
+        mark.why = each.at(4).get<std::string>();
+        if (!each.at(5).is_null()) mark.kill_signal = each.at(5).get<int>();
+        if (!each.at(6).is_null()) mark.kill_timeout = each.at(6).get<double>();
+        if (!each.at(7).is_null()) mark.grace_over = time_of(each.at(7).get<std::int64_t>());
+    }
+}
+
+void Watcher::take_marks(Process& process) {
+    auto found = marked_before_.extract(process.id);
+    if (found.empty()) return;
+    Marked& mark = found.mapped();
+    process.outdated = process.outdated || mark.outdated;
+    process.condemned = mark.condemned;
+    process.cause = mark.cause;
+    process.why = std::move(mark.why);
+    process.kill_signal = mark.kill_signal;
+    process.kill_timeout = mark.kill_timeout;
+    if (process.state != ProcessState::Stopping) return;
+    // It was saved before it was told.
+    if (!mark.grace_over && mark.kill_timeout)
+        process.grace_over += from_seconds(*mark.kill_timeout - config_.graceful_timeout);
+    process.grace_over = mark.grace_over.value_or(process.grace_over);
+}
+
+// Of two that run on with one wid the older is being replaced: what was done about that came to the keeper,
+// and what was to be saved of it did not. Nor was it told that the newer one is ready.
+void Watcher::mark_replaced() {
+    std::map<model::Wid, Process*> newest;
+    for (auto& [id, process] : processes_) {
+        if (process.stops != 0 || !process.is_running() || process.outdated || process.condemned) continue;
+        Process*& of_wid = newest[process.wid];
+        if (Process* const older = std::exchange(of_wid, &process)) {
+            older->outdated = true;
+            await_anew(process);
+        }
+    }
+}
+
+void Watcher::await_anew(Process& process) {
+    using Kind = config::ReadyConfig::Kind;
+    // The line of a log may have been read.
+    if (process.awaited || config_.ready.kind == Kind::Spawned || config_.ready.kind == Kind::Log) return;
+    process.awaited = awaits_ready_ = true;
+    process.ready = config_.ready;
+    if (process.ready.kind != Kind::Exec)
+        process.ready.target = fill_in(config_, process.ready.target, process.wid, stack_);
+    process.ready_by = process.started + from_seconds(config_.ready_timeout);
 }
 
 void Watcher::watch_inherited(ChildId id, PipeId pipe) {
@@ -162,9 +235,10 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
     if (stopping)
         process.grace_over = time_of(facts.stopping != 0 ? facts.stopping : facts.started) +
                              from_seconds(config_.graceful_timeout);
+    take_marks(process);
     if (process.stops == 0) {
         ++active_count_;
-        process.outdated = process.id < outdated_below_;
+        process.outdated = process.outdated || process.id < outdated_below_;
         process.expires = expiry_of(process);
         last_spawn_ = std::max(last_spawn_.value_or(process.started), process.started);
     }
@@ -187,6 +261,8 @@ void Watcher::adopt(const keeper::ChildMessage& facts, UniqueFd pidfd) {
 
 void Watcher::resume() {
     unready_before_.clear();
+    marked_before_.clear();
+    mark_replaced();
     for (const auto& [id, process] : processes_) {
         if (process.awaited) ask_again(process);
         if (process.stops != 0 || !process.is_running() || process.wid > config_.numprocesses) continue;

@@ -255,6 +255,15 @@ Status dress(const ListenSpec& spec) {
     return dress_file(filled);
 }
 
+std::string bound_path(int fd) {
+    sockaddr_un address{};
+    socklen_t length = sizeof address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+        address.sun_family != AF_UNIX || length <= offsetof(sockaddr_un, sun_path))
+        return {};
+    return {address.sun_path, ::strnlen(address.sun_path, length - offsetof(sockaddr_un, sun_path))};
+}
+
 std::vector<int> listening_descriptors() {
     std::vector<int> found;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);

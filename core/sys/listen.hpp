@@ -43,6 +43,10 @@ Result<Listener> listen_on(const ListenSpec& spec);
 // told.
 bool is_abandoned(const std::string& path, int type);
 
+// Where that unix socket was bound in the file system; empty: nowhere, or it is no unix socket. Its file may
+// have been moved or removed since.
+std::string bound_path(int fd);
+
 // This process's descriptors on which connections are accepted, sorted.
 std::vector<int> listening_descriptors();
 

@@ -223,6 +223,46 @@ class Quarantine(LibraryCase, TakeoverCase):
                           lambda reason: "not found" in reason)
 
 
+class StuckLibrary(LibraryCase, TakeoverCase):
+    """One that does not come back from being loaded: every arbiter that loads it again is never ready."""
+    limit = 120
+    STUCK = BUILD / "tests/plugins/so/hooks_stuck.so"
+
+    def row(self, daemon):
+        return daemon.client.ok("plugins")["plugins"].get(self.STUCK.name)
+
+    def test_ThreeArbitersThatAreNotReadyBecauseOfItAreFollowedByOneThatDoesNotLoadIt(self):
+        daemon = self.new_daemon(f'''
+[watcher.idle]
+cmd = "@PROBE@"
+numprocesses = 2
+
+[watcher.web]
+cmd = "@PROBE@"
+autostart = false
+hooks.before_start = "{self.STUCK}:yes"
+''', "arbiter_timeout = 1\n")
+        daemon.environment["HOOKS_FOLDER"] = daemon.directory
+        daemon.start()
+        before = daemon.wait_active("idle", 2)
+        self.say(daemon, "load", "stuck")
+        os.kill(daemon.arbiter, signal.SIGKILL)
+        wait_until(lambda: f"library {self.STUCK.name} is in quarantine" in daemon.log(), 60, daemon.log_tail)
+        self.wait_answer(daemon)
+        late = re.compile(rf"the arbiter was not ready within [0-9]+ ms, in plugin {self.STUCK.name} \(load\)")
+        self.assertEqual(len(late.findall(daemon.log())), 3, daemon.log_tail())
+        self.assertEqual(daemon.pids("idle"), before)
+        self.assertEqual((self.row(daemon)["state"], self.row(daemon)["file"]), ("quarantined", str(self.STUCK)))
+        self.assertEqual(self.start(daemon), [])
+        # It holds from arbiter to arbiter.
+        self.kill_arbiter(daemon)
+        self.assertEqual(self.row(daemon)["state"], "quarantined")
+        os.unlink(os.path.join(daemon.directory, "say.load"))
+        daemon.client.ok("plugin", name=self.STUCK.name, action="enable", waiting=True)
+        self.assertIsNone(self.row(daemon))
+        self.assertEqual(len(self.start(daemon)), 1)
+
+
 @unittest.skipUnless(shutil.which("redis-server"), "needs Redis")
 class RedisAnswers(ContractCase):
     """sdk/examples/hooks/redis.c: the queue's worker starts when Redis answers, and not before."""

@@ -1,6 +1,8 @@
 """The arbiter is killed: another one takes the stack over, and nobody who is served by it notices."""
+import itertools
 import os
 import pathlib
+import resource
 import signal
 import socket
 import threading
@@ -259,6 +261,25 @@ class WantedTest(TakeoverCase):
         daemon.client.ok("start", name="off", waiting=True)
         daemon.wait_active("off", 1)
 
+    def test_WhatWasSaidWhileThereWasNoDescriptorLeftHolds(self):
+        daemon = self.run_daemon(IDLE.format(name="idle", count=2))
+        daemon.wait_active("idle", 2)
+        for count, names in enumerate((("keeper",), ("arbiter",), ("keeper", "arbiter")), 3):
+            with self.subTest(without=names):
+                keeper, arbiter = daemon.keeper, daemon.arbiter
+                before = {pid: without_descriptors(pid)
+                          for name, pid in (("keeper", keeper), ("arbiter", arbiter)) if name in names}
+                daemon.client.ok("incr", name="idle")
+                for _ in range(50):  # it takes a turn or two to learn that it was not saved
+                    daemon.client.ok("numwatchers")
+                os.kill(arbiter, signal.SIGKILL)
+                if keeper in before:
+                    resource.prlimit(keeper, resource.RLIMIT_NOFILE, before[keeper])
+                wait_until(lambda gone=arbiter: not is_running(gone))
+                self.wait_answer(daemon)
+                self.assertEqual(daemon.client.ok("numprocesses", name="idle")["numprocesses"], count)
+                daemon.wait_active("idle", count)
+
     def test_WhatHasCompletedIsNotDoneAgain(self):
         daemon = self.run_daemon('''
 [watcher.migrate]
@@ -412,6 +433,15 @@ class OutputTest(TakeoverCase):
 
     def test_NoLineIsLostOrTornOfAWorkerThatWritesALot(self):
         self.check(burst=2000, kills=4)
+
+
+def without_descriptors(pid):
+    """It gets no new one from now on; returns the limit that it had."""
+    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    free = next(number for number in itertools.count() if number not in taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, before[1]))
+    return before
 
 
 def daemon_probe(daemon):

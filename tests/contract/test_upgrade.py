@@ -3,7 +3,7 @@ import os
 import shutil
 import signal
 
-from harness import BUILD, CIRCUSD, is_running, main, wait_until
+from harness import BUILD, CIRCUSD, is_running, main, tell, wait_until
 from test_takeover import IDLE, SERVING, Load, TakeoverCase
 
 
@@ -49,6 +49,23 @@ class UpgradeTest(TakeoverCase):
         wait_until(lambda: victim not in daemon.pids("web") and len(daemon.pids("web")) == 4)
         self.kill_arbiter(daemon)
         self.assertEqual(len(daemon.pids("web")), 4)
+
+    def test_WhatTheDeadHaveLeftBehindIsSweptBeforeTheOtherBinaryRuns(self):
+        """Which knows nothing of those who died a moment before."""
+        daemon = self.run_daemon(IDLE.format(name="idle", count=1) + '''
+[watcher.leaves]
+cmd = "/bin/sh"
+args = ["-c", "setsid sleep 1000 & sleep 0.1"]
+numprocesses = 10
+min_uptime = 0.0
+''')
+        idle = daemon.wait_active("idle", 1)
+        for _ in range(4):
+            old = daemon.arbiter
+            daemon.client.ok("upgrade", binary=CIRCUSD)
+            self.wait_next(daemon, old)
+        daemon.client.ok("stop", name="leaves", waiting=True)
+        wait_until(lambda: daemon.workers() == idle, what=lambda: tell(daemon.workers()))
 
     def test_Usr2IsTheSame(self):
         daemon = self.serving()

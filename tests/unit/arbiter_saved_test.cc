@@ -184,6 +184,125 @@ TEST_F(Takeover, QuittingGoesOn) {
     EXPECT_TRUE(arbiter->is_stopped());
 }
 
+// ---- a replacement that no reload has asked for ----
+
+struct Replacement : testing::Test, FakeStack {
+    // One process, ready when it says so.
+    void begin(const std::function<void(config::WatcherConfig&)>& set) {
+        config::WatcherConfig& web = watcher("web", 1);
+        web.ready = {config::ReadyConfig::Kind::Notify, {}};
+        web.ready_timeout = 30;
+        set(web);
+        boot_running();
+        old = child("web", 1);
+        say_ready(old);
+    }
+    void say_ready(ChildId id) {
+        arbiter->on_notified({pids.at(id)});
+        arbiter->settle();
+    }
+    // The replacement is there, and not ready yet.
+    void replace() {
+        ASSERT_EQ(keeper.asked.size(), 1U);
+        fresh = keeper.asked[0];
+        spawn_all();
+        ASSERT_EQ(wids("web"), (std::vector<int>{1, 1}));
+    }
+    void check_goes_on() {
+        EXPECT_TRUE(keeper.asked.empty());
+        EXPECT_TRUE(keeper.sent.empty()) << "the new one is not ready";
+        say_ready(fresh);
+        ASSERT_EQ(keeper.sent.size(), 1U);
+        EXPECT_EQ(keeper.sent[0].id, old);
+        obey();
+        EXPECT_EQ(wids("web"), std::vector<int>{1});
+        EXPECT_TRUE(pids.contains(fresh));
+    }
+    ChildId old = 0, fresh = 0;
+};
+
+TEST_F(Replacement, OfAnAgedOneGoesOn) {
+    begin([](config::WatcherConfig& web) { web.max_age = 100; });
+    pass(std::chrono::seconds(150));
+    replace();
+    take_over();
+    check_goes_on();
+}
+
+TEST_F(Replacement, OfOneThatUsesTooMuchMemoryGoesOn) {
+    begin([](config::WatcherConfig& web) { web.memory_soft = {{}, 1000}; });
+    at("web").on_memory({{old, 2000}});
+    pass(std::chrono::seconds(6));
+    replace();
+    take_over();
+    check_goes_on();
+}
+
+TEST_F(Replacement, OfWhichNothingWasSavedGoesOnAsWell) {
+    begin([](config::WatcherConfig& web) { web.max_age = 100; });
+    const std::string before = keeper.saved;
+    pass(std::chrono::seconds(150));
+    replace();
+    keeper.saved = before;
+    take_over();
+    check_goes_on();
+}
+
+TEST_F(Replacement, ThatWasNotBegunYetIsBegun) {
+    begin([](config::WatcherConfig& web) { web.memory_soft = {{}, 1000}; });
+    at("web").on_memory({{old, 2000}});
+    pass(std::chrono::seconds(6));
+    // Nothing of it has reached the keeper.
+    for (const ChildId id : keeper.asked) keeper.requests.erase(id);
+    take_over();
+    replace();
+    check_goes_on();
+}
+
+TEST_F(Replacement, ThatHasFailedInAReloadGoesAndNotTheOldOne) {
+    begin([](config::WatcherConfig& web) {
+        web.numprocesses = 2;
+        web.max_retry = 1;
+        web.ready = {};
+    });
+    const std::set<ChildId> before{child("web", 1), child("web", 2)};
+    arbiter->reload(at("web"), ReloadKind::Graceful, {});
+    arbiter->settle();
+    ASSERT_EQ(keeper.asked.size(), 2U);
+    // One cannot be started; of the other nothing is known yet when the reload is given up.
+    const ChildId failed = keeper.asked[0];
+    fresh = keeper.asked[1];
+    arbiter->on_spawn_failed(failed, keeper::SpawnStage::Exec, ENOENT, 0);
+    arbiter->settle();
+    keeper.requests.erase(failed);
+    pids[fresh] = next_pid++;
+    take_over();
+    ASSERT_EQ(keeper.sent.size(), 1U);
+    EXPECT_EQ(keeper.sent[0].id, fresh);
+    obey();
+    EXPECT_TRUE(keeper.asked.empty());
+    for (const ChildId id : before) EXPECT_TRUE(pids.contains(id));
+}
+
+TEST_F(Takeover, AKillWithAGraceOfItsOwnKeepsIt) {
+    watcher("web", 2).graceful_timeout = 5;
+    boot_running();
+    const ChildId one = child("web", 1), two = child("web", 2);
+    arbiter->kill(at("web"), {pids.at(one), std::nullopt, 60.0}, {});
+    arbiter->kill(at("web"), {pids.at(two), std::nullopt, 1.0}, {});
+    arbiter->settle();
+    pass(std::chrono::milliseconds(500));
+    take_over({one, two});
+    EXPECT_TRUE(keeper.sent.empty());
+    pass(std::chrono::milliseconds(700));
+    ASSERT_EQ(keeper.sent.size(), 1U);
+    EXPECT_EQ(keeper.sent[0].id, two);
+    pass(std::chrono::seconds(30));
+    EXPECT_EQ(keeper.sent.size(), 1U);
+    pass(std::chrono::seconds(30));
+    EXPECT_EQ(keeper.sent.size(), 2U);
+}
+
 TEST_F(Takeover, APlainDeathSavesNothing) {
     watcher("web", 2);
     boot_running();

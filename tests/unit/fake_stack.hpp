@@ -50,10 +50,12 @@ class FakeKeeper final : public KeeperPort {
     void save(const std::string& state) override {
         saved = state;
         ++saves;
+        if (when_saved) when_saved();
     }
 
     std::string saved;  // what the next arbiter finds
     int saves = 0;
+    std::function<void()> when_saved;
     std::map<ChildId, keeper::SpawnRequest> requests;
     std::vector<ChildId> asked;  // not answered yet
     std::vector<Sent> sent;

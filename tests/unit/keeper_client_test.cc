@@ -64,6 +64,7 @@ struct KeeperClientTest : testing::Test {
                  [this](const keeper::CaughtMessage& m) {
                      seen.push_back("caught " + std::to_string(m.signo));
                  },
+             .unsaved = [this] { seen.emplace_back("unsaved"); },
              .gone = [this] { seen.emplace_back("gone"); }});
         EXPECT_TRUE(made);
         client.emplace(std::move(*made));
@@ -310,6 +311,58 @@ TEST_F(KeeperClientTest, FlushIsBoundedWhenTheKeeperDoesNotRead) {
     EXPECT_LT(loop.now() - begin, std::chrono::seconds(2));
     while (hear()) continue;
     EXPECT_TRUE(client->flush(std::chrono::milliseconds(1000)));
+}
+
+// No number from `limit` on is to be had while this lives.
+struct NoDescriptors {
+    explicit NoDescriptors(rlim_t limit) {
+        EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        rlimit none = before;
+        none.rlim_cur = limit;
+        EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    }
+    ~NoDescriptors() { EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0); }
+    rlimit before{};
+};
+
+std::string text_of(const Datagram& datagram) {
+    char text[64] = {};
+    EXPECT_EQ(datagram.fds.size(), 1u);
+    if (datagram.fds.empty()) return {};
+    EXPECT_GE(pread(datagram.fds[0].get(), text, sizeof text - 1, 0), 0);
+    return text;
+}
+
+TEST_F(KeeperClientTest, TheStateIsSavedWithoutAFreeDescriptor) {
+    const int free = dup(keeper_end.get());
+    close(free);
+    {
+        const NoDescriptors none(static_cast<rlim_t>(free));
+        ASSERT_LT(dup(keeper_end.get()), 0);
+        EXPECT_TRUE(client->save("one"));
+        EXPECT_TRUE(client->save("two")) << "there is room again after each";
+    }
+    for (const char* const state : {"one", "two"}) {
+        const auto got = hear();
+        ASSERT_TRUE(got);
+        EXPECT_EQ(got->kind(), Kind::Save);
+        EXPECT_EQ(text_of(*got), state);
+    }
+}
+
+TEST_F(KeeperClientTest, AStateThatCannotBeSentIsSaidToBe) {
+    {
+        const NoDescriptors none(3);
+        EXPECT_FALSE(client->save("lost"));
+    }
+    EXPECT_FALSE(hear());
+    EXPECT_TRUE(client->save("sent"));
+    const auto got = hear();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(text_of(*got), "sent");
+    say(keeper::UnsavedMessage{});
+    EXPECT_TRUE(wait_until([&] { return !seen.empty(); }));
+    EXPECT_EQ(seen, std::vector<std::string>{"unsaved"});
 }
 
 TEST_F(KeeperClientTest, WithoutAFreeDescriptorSpawnedComesWithoutItsPidfd) {

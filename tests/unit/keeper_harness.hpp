@@ -119,6 +119,7 @@ class Keeper {
     struct Options {
         double stop_timeout = 10;
         double patience = 5;
+        double ready_patience = 5;
         bool small_buffer = false;  // the keeper's socket takes only a few messages
         rlim_t nofile = 0;          // the keeper's RLIMIT_NOFILE
         uid_t user = 0;             // whom the keeper runs as
@@ -215,9 +216,10 @@ class Keeper {
         std::strcpy(message.name, "test");
         send(&message, sizeof message, {fd});
     }
-    void limits(std::uint64_t stop_timeout_ms) {
+    void limits(std::uint64_t stop_timeout_ms, std::uint64_t arbiter_timeout_ms = 0) {
         LimitsMessage message;
         message.stop_timeout_ms = stop_timeout_ms;
+        message.arbiter_timeout_ms = arbiter_timeout_ms;
         send(&message, sizeof message);
     }
     void ready() {
@@ -317,6 +319,7 @@ class Keeper {
     }
 
     pid_t pid() const { return pid_; }
+    bool is_arbiter_alive() const { return is_alive(arbiter_); }
     // Whether the keeper still has requests to read.
     bool has_unread() const {
         int bytes = 0;
@@ -430,6 +433,7 @@ class Keeper {
         if (options.ready >= 0) service.ready.reset(fcntl(options.ready, F_DUPFD_CLOEXEC, 3));
         service.stop_timeout = from_seconds(options.stop_timeout);
         service.patience = from_seconds(options.patience);
+        service.ready_patience = from_seconds(options.ready_patience);
         _exit(Service(std::move(service)).run());
     }
     UniqueFd socket_, handing_, state_;

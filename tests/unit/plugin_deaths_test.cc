@@ -9,12 +9,12 @@ namespace {
 using namespace std::chrono_literals;
 
 // How many deaths of one plugin there are when so many have come at that distance.
-std::size_t counted(int deaths, Duration apart, Duration arbiter_timeout) {
+std::size_t counted(int deaths, Duration apart, Duration arbiter_timeout, bool is_loading = false) {
     PluginDeaths record;
     std::size_t count = 0;
     for (int i = 0; i < deaths; ++i) {
         const TimePoint now = TimePoint(1000s) + i * apart;
-        record.forget_before(now - PluginDeaths::window(arbiter_timeout));
+        record.forget_before(now - PluginDeaths::window(arbiter_timeout, is_loading));
         count = record.add("loops", now);
     }
     return count;
@@ -29,6 +29,11 @@ TEST(PluginDeaths, AreRememberedForAMinute) {
 TEST(PluginDeaths, ThreeHangsAreRememberedHoweverLongEachOfThemTakes) {
     for (const Duration arbiter_timeout : {30s, 60s, 600s})
         EXPECT_EQ(counted(3, arbiter_timeout + 5s, arbiter_timeout), 3U);
+}
+
+TEST(PluginDeaths, SoAreThreeThatKeptAnArbiterFromBecomingReady) {
+    for (const Duration arbiter_timeout : {10s, 60s, 600s})
+        EXPECT_EQ(counted(3, 3 * arbiter_timeout + 1s, arbiter_timeout, true), 3U);
 }
 
 TEST(PluginDeaths, OfOnePluginAreNotThoseOfAnother) {

@@ -1,5 +1,9 @@
 // A change of the configuration on the whole arbiter: what is touched, what is not, and what a failure
 // leaves.
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 
 #include "fake_stack.hpp"
@@ -70,6 +74,15 @@ struct ReconfigurationTest : testing::Test, FakeStack {
         EXPECT_EQ(answers.size(), 1u);
         if (answers.size() != 1 || answers.front()) return {};
         return std::exchange(answers, {}).front().error();
+    }
+    // A socket below the folder of the tests.
+    static config::SocketConfig unix_socket(config::SocketType type) {
+        config::SocketConfig socket;
+        socket.name = "door";
+        socket.path = testing::TempDir() + "circus-door-" + std::to_string(::getpid());
+        socket.family = config::Family::Unix;
+        socket.type = type;
+        return socket;
     }
     std::vector<ChildId> children(const std::string& name) {
         std::vector<ChildId> ids;
@@ -378,6 +391,43 @@ TEST_F(ReconfigurationTest, AReloadAskedForDuringARestartFollowsIt) {
     run_on();
     EXPECT_EQ(answers.size(), 2u);
     EXPECT_THAT(wids("web"), ElementsAre(1));
+}
+
+// An arbiter that dies between the two would leave a path that leads to a listener which nobody has.
+TEST_F(ReconfigurationTest, AUnixSocketsFileIsMovedWhenThereIsAStateThatKnowsOfTheNewListenerAndOfTheReload) {
+    const auto stream = unix_socket(config::SocketType::Stream);
+    daemon.file.config.sockets = {stream};
+    in_file("web").use_sockets = true;
+    reload();
+    const auto inode = [&stream] {
+        struct stat there {};
+        EXPECT_EQ(::stat(stream.path.c_str(), &there), 0);
+        return there.st_ino;
+    };
+    const ino_t before = inode();
+    std::string first;
+    ino_t at_first = 0;
+    keeper.when_saved = [&] {
+        if (first.empty()) at_first = inode();
+        if (first.empty()) first = keeper.saved;
+    };
+    const std::set<ChildId> old{child("web", 1), child("web", 2)};
+    daemon.file.config.sockets = {unix_socket(config::SocketType::SeqPacket)};
+    ask();
+    for (auto& [job, then] : std::exchange(worker.jobs, {})) {
+        job();
+        then();
+    }
+    EXPECT_EQ(at_first, before) << "not before it is saved";
+    EXPECT_NE(inode(), before);
+    keeper.when_saved = {};
+    keeper.saved = first;
+    take_over();
+    EXPECT_EQ(keeper.asked.size(), 2U) << "workers that have the new one";
+    spawn_all();
+    obey();
+    for (const ChildId id : old) EXPECT_FALSE(pids.contains(id));
+    arbiter->close_sockets();
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ struct StagedSocketsTest : testing::Test {
         auto staged = stage(next);
         ASSERT_TRUE(staged) << staged.error().text;
         table.replace(std::move(*staged), keeper);
+        table.move_files();
     }
     static bool can_connect(int port) {
         const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -83,6 +84,82 @@ struct StagedSocketsTest : testing::Test {
     FakeKeeper keeper;
     SocketTable table;
 };
+
+// An arbiter that dies in a change, and the next one's table: from what was saved, and what the keeper holds.
+struct TornChangeTest : StagedSocketsTest {
+    // Holds duplicates.
+    struct HoldingKeeper final : KeeperPort {
+        void spawn(ChildId, const keeper::SpawnRequest&) override {}
+        void signal(ChildId, int, keeper::Scope, pid_t, bool) override {}
+        void hold(HoldId id, std::string_view, int fd) override {
+            held[id] = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+        }
+        void drop(HoldId id) override { dropped.push_back(id); }  // when what does not name it is saved
+        std::map<HoldId, UniqueFd> held;
+        std::vector<HoldId> dropped;
+    };
+    HoldingKeeper holding;
+
+    void begin(const std::vector<config::SocketConfig>& sockets) {
+        ASSERT_TRUE(table.bind(sockets, holding));
+    }
+    void put_in_place(const std::vector<config::SocketConfig>& next) {
+        auto staged = stage(next);
+        ASSERT_TRUE(staged) << staged.error().text;
+        table.replace(std::move(*staged), holding);
+    }
+    void take_over(const Json& saved) {
+        std::map<HoldId, UniqueFd> held;
+        for (const auto& [id, fd] : holding.held) held[id] = UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+        table = SocketTable();
+        const Status restored = table.restore(saved, std::move(held), holding);
+        ASSERT_TRUE(restored) << restored.error().text;
+        for (const HoldId id : std::exchange(holding.dropped, {})) holding.held.erase(id);
+    }
+    config::SocketConfig seqpacket(const std::string& name) const {
+        auto socket = local(name);
+        socket.type = config::SocketType::SeqPacket;
+        return socket;
+    }
+};
+
+TEST_F(TornChangeTest, BeforeItWasSavedItHasNotBeen) {
+    begin({local("u"), local("gone")});
+    const Json saved = table.saved();
+    put_in_place({seqpacket("u"), local("new")});
+    holding.dropped.clear();
+    take_over(saved);
+    EXPECT_EQ(connect_to(local("u").path, SOCK_STREAM), 0);
+    EXPECT_EQ(connect_to(local("gone").path, SOCK_STREAM), 0);
+    EXPECT_THAT(files(), testing::ElementsAre("gone", "u")) << "what was bound for it is gone";
+    EXPECT_EQ(holding.held.size(), 2u);
+}
+
+TEST_F(TornChangeTest, OnceItWasSavedItIsBroughtToItsEnd) {
+    begin({local("u"), local("gone")});
+    put_in_place({seqpacket("u"), local("new")});
+    holding.dropped.clear();
+    take_over(table.saved());
+    EXPECT_EQ(connect_to(local("u").path, SOCK_SEQPACKET), 0);
+    EXPECT_EQ(connect_to(local("new").path, SOCK_STREAM), 0);
+    EXPECT_THAT(files(), testing::ElementsAre("new", "u"));
+    EXPECT_EQ(holding.held.size(), 2u);
+}
+
+TEST_F(TornChangeTest, WhatWasDoneOfItIsNotDoneAgain) {
+    begin({local("u"), local("gone")});
+    put_in_place({seqpacket("u")});
+    const Json saved = table.saved();
+    table.move_files();
+    holding.dropped.clear();
+    take_over(saved);
+    EXPECT_EQ(connect_to(local("u").path, SOCK_SEQPACKET), 0);
+    EXPECT_THAT(files(), testing::ElementsAre("u"));
+    // Nor is there anything left to do for the one after it.
+    std::filesystem::rename(local("u").path, local("gone").path);
+    take_over(table.saved());
+    EXPECT_THAT(files(), testing::ElementsAre("gone"));
+}
 
 TEST_F(StagedSocketsTest, WhatDoesNotChangeKeepsItsDescriptorItsHoldAndItsNumber) {
     ASSERT_TRUE(table.bind({tcp("a"), tcp("b"), tcp("c")}, keeper));
