@@ -126,8 +126,9 @@ const std::vector<Command>& table() {
                  "wrote "
                  "and of these were dropped since this arbiter runs. With --json there is more of it.",
          .answer =
-             "`watchers`, {name: {`status`, `wanted`, `numprocesses`, `ready`, `pids`, `spawned`, "
-             "`spawns_failed`, `ended` (a list of {`cause`, `asked`, `unasked`}), `replaced` ({reason: "
+             "`watchers`, {name: {`status`, `wanted`, `numprocesses`, `gave_up` (why it is stopped although "
+             "nobody has stopped it; else null), `ready`, `pids`, `spawned`, `spawns_failed`, `ended` (a "
+             "list of {`cause`, `asked`, `unasked`}), `replaced` ({reason: "
              "count}), `cpu_of_ended` in seconds, `stdout` and `stderr` ({`bytes`, `dropped`})}}; `keeper` "
              "and `arbiter`, their pids; `version`; `loop` ({`turns` by duration, the classes' upper "
              "`bounds` and the `busy` time in seconds}); `events_dropped`",

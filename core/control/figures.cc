@@ -62,6 +62,7 @@ Json Figures::of_watcher(const supervise::Watcher& watcher) const {
     return {{"status", to_string(watcher.status())},
             {"wanted", watcher.is_up() ? watcher.numprocesses() : 0},
             {"numprocesses", watcher.numprocesses()},
+            {"gave_up", watcher.gave_up_because().empty() ? Json() : Json(watcher.gave_up_because())},
             {"ready", watcher.ready_count()},
             {"pids", std::move(pids)},
             {"spawned", tally.spawned},

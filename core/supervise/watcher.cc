@@ -120,6 +120,7 @@ void Watcher::go_up() {
 }
 
 void Watcher::want_up() {
+    gave_up_.clear();
     if (up_ || !config_.on_demand) {
         go_up();
         return;
@@ -147,6 +148,7 @@ void Watcher::stop(Done done) {
     supersede("watcher_stop");
     wait_for(Await::Down, std::move(done));
     up_ = false;
+    gave_up_.clear();
     drain_ = false;
     reloading_ = false;
     abandoned_ = false;

@@ -121,6 +121,8 @@ class Watcher {
     model::WatcherStatus status() const;
     int numprocesses() const { return config_.numprocesses; }
     bool is_up() const { return up_; }
+    // Why it is not up although nobody has stopped it; empty: it is, or somebody has.
+    const std::string& gave_up_because() const { return gave_up_; }
     bool is_armed() const { return armed_; }
     bool is_held_back() const { return up_ && gated_; }  // what it depends on is not there yet
     // What it reached since it was started last.
@@ -346,6 +348,7 @@ class Watcher {
     std::optional<TimePoint> look_again_;
     bool abandoned_ = false;
     bool up_ = false;
+    std::string gave_up_;
     bool armed_ = false;     // on_demand, and started
     bool awaiting_ = false;  // as the last plan has it
     Duration await_delay_{};

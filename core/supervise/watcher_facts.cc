@@ -166,6 +166,7 @@ void Watcher::give_up(const std::string& why) {
     log::error(cat("watcher ", name(), ": ", why));
     look();
     up_ = false;
+    gave_up_ = why;
     armed_ = false;  // the connection is still there: it would only fail again
     drain_ = false;
     reloading_ = false;

@@ -66,6 +66,7 @@ Json Watcher::saved() const {
                   {"phase", static_cast<int>(before_asking(phase_))},
                   {"numprocesses", config_.numprocesses},
                   {"failures", failures_}};
+    if (!gave_up_.empty()) saved["gave_up"] = gave_up_;
     Json slots = Json::array();
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         const Slot& s = slots_[i];
@@ -122,6 +123,7 @@ Json Watcher::saved_marks() const {
 
 void Watcher::restore(const Json& saved) {
     up_ = saved.at("up").get<bool>();
+    gave_up_ = saved.value("gave_up", "");
     is_removed_ = saved.value("removed", false);
     armed_ = saved.at("armed").get<bool>();
     drain_ = saved.at("drain").get<bool>();

@@ -68,6 +68,11 @@ void Page::add_watcher(const std::string& name, const Json& watcher, pid_t keepe
     series_.gauge("circus_watcher_processes_wanted",
                   "Processes that the watcher is to have; 0 if it is stopped.", labels,
                   number(watcher, "wanted"));
+    const auto gave_up = watcher.find("gave_up");
+    series_.gauge(
+        "circus_watcher_gave_up",
+        "1 if the watcher is stopped because its processes cannot be started or it failed otherwise.", labels,
+        gave_up != watcher.end() && gave_up->is_string() ? 1 : 0);
     series_.gauge("circus_watcher_processes_running", "Processes of the watcher that there are.", labels,
                   static_cast<double>(watcher.at("pids").size()));
     series_.gauge("circus_watcher_processes_ready", "Processes of the watcher that are ready.", labels,

@@ -146,6 +146,19 @@ class Metrics(MetricsCase):
         self.assertEqual(page.value("circus_watcher_deaths_total", watcher="web", cause="SIGTERM", asked="true"), 8)
         self.assertEqual(page.value("circus_watcher_spawns_total", watcher="web"), 9)
 
+    def test_AWatcherThatGaveUpIsToldFromOneThatWasStopped(self):
+        daemon = self.run_with(f'[watcher.web]\ncmd = {SLEEPER}\n'
+                               '[watcher.off]\ncmd = "/nonexistent/program"\nmax_retry = 1\n')
+        self.wait_value(daemon, 1, "circus_watcher_gave_up", watcher="off")
+        self.assertIn("/nonexistent/program", daemon.client.ok("deaths", name="off")["deaths"][-1]["why"])
+        self.assertIn("failed spawns", daemon.client.ok("figures")["watchers"]["off"]["gave_up"])
+        daemon.client.ok("stop", name="web", waiting=True)
+        daemon.kill_arbiter()
+        page = self.wait_value(daemon, 0, "circus_watcher_gave_up", watcher="web")
+        self.assertEqual(page.value("circus_watcher_gave_up", watcher="off"), 1)
+        daemon.client.ok("stop", name="off", waiting=True)
+        self.wait_value(daemon, 0, "circus_watcher_gave_up", watcher="off")
+
     def test_OldAgeAndMemoryAreReasonsToo(self):
         daemon = self.run_with(f'''
 [watcher.old]
@@ -542,7 +555,7 @@ class Monitoring(MetricsCase):
 
     @needs_prometheus
     def test_PromtoolAcceptsRulesAndConfiguration(self):
-        for arguments in (["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"]):
+        for arguments in (["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]):
             check = subprocess.run([tool("promtool"), *arguments], cwd=MONITORING, capture_output=True, text=True,
                                    timeout=60, check=False)
             self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
