@@ -8,14 +8,16 @@
 
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
+#include "sys/trusted_path.hpp"
 
 namespace circus::bin {
 
 namespace {
 
 // The process that the file names, or 0.
-pid_t holder(const std::string& path) {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+pid_t holder(const sys::Place& place) {
+    const UniqueFd fd(
+        ::openat(place.directory.get(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     char text[32] = {};
     if (!fd || ::read(fd.get(), text, sizeof text - 1) <= 0) return 0;
     const auto pid = parse_int(trim(text));
@@ -30,22 +32,28 @@ bool is_alive(pid_t pid) {
 }  // namespace
 
 Result<Pidfile> Pidfile::write(const std::string& path, pid_t pid) {
-    const pid_t other = holder(path);
+    auto place = sys::place_of(path);
+    if (!place)
+        return Error{cat("cannot write pidfile ", path, ": ", place.error().text), place.error().code};
+    const pid_t other = holder(*place);
     // Left behind by a daemon of another time, in a container where pids begin anew: it may be the number of
     // this very process now.
     if (other != 0 && other != pid && other != ::getpid() && is_alive(other))
         return Error{cat("pidfile ", path, " names process ", other,
                          ", which is alive: is this circusd running already? Stop it, or remove the file")};
     // A new file and a rename: a planted symlink is replaced, never written through.
-    const std::string fresh = cat(path, ".", pid);
-    ::unlink(fresh.c_str());
-    const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+    const int directory = place->directory.get();
+    const std::string& name = place->name;
+    const std::string fresh = cat(name, ".", pid);
+    ::unlinkat(directory, fresh.c_str(), 0);
+    const UniqueFd fd(
+        ::openat(directory, fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
     if (!fd) return sys_error(cat("cannot write pidfile ", path), errno);
     const std::string text = cat(pid, "\n");
     if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-        ::fchmod(fd.get(), 0644) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
+        ::fchmod(fd.get(), 0644) != 0 || ::renameat(directory, fresh.c_str(), directory, name.c_str()) != 0) {
         const int problem = errno;
-        ::unlink(fresh.c_str());
+        ::unlinkat(directory, fresh.c_str(), 0);
         return sys_error(cat("cannot write pidfile ", path), problem);
     }
     Pidfile file;
@@ -56,8 +64,10 @@ Result<Pidfile> Pidfile::write(const std::string& path, pid_t pid) {
 
 void Pidfile::remove() {
     const std::string path = std::exchange(path_, {});
+    if (path.empty()) return;
+    auto place = sys::place_of(path);
     // Somebody else's by now: it stays.
-    if (!path.empty() && holder(path) == pid_) ::unlink(path.c_str());
+    if (place && holder(*place) == pid_) ::unlinkat(place->directory.get(), place->name.c_str(), 0);
 }
 
 }  // namespace circus::bin

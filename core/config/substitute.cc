@@ -107,6 +107,7 @@ std::vector<std::string_view> spawn_texts(const WatcherConfig& config) {
 }
 
 constexpr std::string_view kSockets = "sockets.";
+constexpr std::string_view kEnv = "env.";
 
 // `word` as one word of a shell.
 std::string shell_quoted(const std::string& word) {
@@ -132,7 +133,6 @@ std::string substitute(std::string_view text, const Lookup& lookup, std::vector<
 
 Lookup environment_lookup(const std::vector<std::string>& environment) {
     return [&environment](std::string_view name) -> std::optional<std::string> {
-        constexpr std::string_view kEnv = "env.";
         if (!name.starts_with(kEnv)) return std::nullopt;
         const auto value = value_in(environment, name.substr(kEnv.size()), true);
         if (!value) return std::nullopt;
@@ -150,10 +150,10 @@ Lookup worker_lookup(const WatcherConfig& config, int wid, const SocketFd& socke
             if (!fd) return std::nullopt;
             return std::to_string(*fd);
         }
-        if (name.starts_with("env.")) {
+        if (name.starts_with(kEnv)) {
             if (auto value = environment_lookup(environment)(name)) return value;
             for (const auto& [key, value] : config.env)
-                if (equals_ignoring_case(key, name.substr(4)))
+                if (equals_ignoring_case(key, name.substr(kEnv.size())))
                     return rewrite(
                         value, [](std::string_view) { return std::nullopt; }, nullptr,
                         daemon_variables(environment));
@@ -221,6 +221,31 @@ std::vector<std::string> named_sockets(const WatcherConfig& config) {
         return std::nullopt;
     };
     for (const auto text : spawn_texts(config)) substitute(text, record);
+    return names;
+}
+
+std::vector<std::string> named_variables(const WatcherConfig& config) {
+    std::vector<std::string> names;
+    const auto add = [&names](std::string_view name) {
+        std::string lower = to_lower(name);
+        if (std::find(names.begin(), names.end(), lower) == names.end()) names.push_back(std::move(lower));
+    };
+    const Lookup record = [&add](std::string_view name) -> std::optional<std::string> {
+        if (name.starts_with(kEnv)) add(name.substr(kEnv.size()));
+        return std::nullopt;
+    };
+    const Variables variables = [&add](std::string_view name) {
+        add(name);
+        return std::string();
+    };
+    for (const auto text : spawn_texts(config)) substitute(text, record);
+    // As a shell's text, and word by word: a quote within a reference hides it until the words are split.
+    for (const std::string& command : {config.cmd, config.stop_command}) {
+        substitute(command, record);
+        if (const auto words = split_words(command))
+            for (const auto& word : *words) substitute(word, record);
+    }
+    for (const auto& [name, value] : config.env) rewrite(value, record, nullptr, variables);
     return names;
 }
 

@@ -44,6 +44,10 @@ Result<std::vector<std::string>> expand_side_command(const WatcherConfig& config
 // named, the worker gets every socket.
 std::vector<std::string> named_sockets(const WatcherConfig& config);
 
+// The names, in lower case, of the variables of the daemon's environment that the worker's texts (cmd, args,
+// shell_args, env, stop_command) refer to, whether or not there are any.
+std::vector<std::string> named_variables(const WatcherConfig& config);
+
 // "NAME=value" for worker `wid`: the daemon's own below (with copy_env), config.env above, $NAME and ${NAME}
 // expanded from the daemon's environment (unset: empty), $(circus.x) substituted.
 std::vector<std::string> expand_env(const WatcherConfig& config, int wid, const SocketFd& socket_fd,

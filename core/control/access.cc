@@ -51,7 +51,9 @@ Caller caller_of(const sys::Peer* peer, const config::CircusConfig& circus, uid_
     if (!peer->uid) return {Role::None, cat("somebody", from), peer->unknown};
     std::string name = cat(user_text(*peer->uid, circus), from);
     if (peer->pid != 0) name += cat(", pid ", peer->pid);
-    return {role_of_user(*peer->uid, circus, daemon), std::move(name), {}};
+    const bool is_limited = circus.endpoint_owner && circus.endpoint_owner->uid == *peer->uid &&
+                            *peer->uid != 0 && *peer->uid != daemon;
+    return {role_of_user(*peer->uid, circus, daemon), std::move(name), {}, is_limited};
 }
 
 Caller caller_of_key(const std::string& key, const config::CircusConfig& circus) {

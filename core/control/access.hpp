@@ -1,8 +1,9 @@
 // Who may do what: a pure function of who somebody is and what the configuration says of him. Asked for each
 // request, so that a change of the configuration is in force at once, for connections that are open too.
 //
-// Root, the user that circusd runs as and endpoint_owner may do everything; those of allow_users what their
-// role says; everybody else nothing. Who cannot be identified is everybody else.
+// Root and the user that circusd runs as may do everything; endpoint_owner too, but for what owner_rule.hpp
+// says; those of allow_users what their role says; everybody else nothing. Who cannot be identified is
+// everybody else.
 #pragma once
 
 #include <optional>
@@ -22,8 +23,9 @@ struct Command;
 // Who asks, for as long as a request lasts.
 struct Caller {
     model::Role role = model::Role::None;
-    std::string name;     // as the log calls him: "uid 33 (deploy), pid 4711"
-    std::string unknown;  // why nothing is known of him, where that is so
+    std::string name;         // as the log calls him: "uid 33 (deploy), pid 4711"
+    std::string unknown;      // why nothing is known of him, where that is so
+    bool is_limited = false;  // endpoint_owner: of what his role allows less (owner_rule.hpp)
 };
 
 // `daemon`: the user that circusd runs as.

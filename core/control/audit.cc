@@ -52,9 +52,10 @@ std::string audit_text(std::string_view command, const Json& properties) {
     return shortened(std::move(text), kLongest);
 }
 
-std::string audit_line(const Caller& caller, std::string_view what, const Result<Json>& result) {
-    return cat("audit: ", caller.name, ": ", what, ": ",
-               result ? std::string("ok") : cat("error: ", shortened(result.error().text, kLongest)));
+std::string audit_line(const Caller& caller, std::string_view what, const Result<Json>& result, bool begun) {
+    const std::string how =
+        result ? (begun ? "begun" : "ok") : cat("error: ", shortened(result.error().text, kLongest));
+    return cat("audit: ", caller.name, ": ", what, ": ", how);
 }
 
 std::string RefusalLog::line(const Caller& caller, std::string_view what, std::string_view why,

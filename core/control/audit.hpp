@@ -1,6 +1,6 @@
-// What the log keeps of who commanded what. Every command that changes something is a line, once it has its
-// answer: who, what, and with which result. No value of an option is in it: those may be secrets. And those
-// who were refused, a few lines of them however often they try.
+// What the log keeps of who commanded what. Every command that changes something, or that a plugin has added
+// and may, is a line once it has its answer: who, what, and with which result. No value of an option is in
+// it: those may be secrets. And those who were refused, a few lines of them however often they try.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@ namespace circus::control {
 
 // "incr web nb=2", "set web options: numprocesses, env": at most a few hundred characters.
 std::string audit_text(std::string_view command, const Json& properties);
-// The line of a command that is through.
-std::string audit_line(const Caller& caller, std::string_view what, const Result<Json>& result);
+// The line of a command that is answered. `begun`: it is under way, and nobody waits for its end.
+std::string audit_line(const Caller& caller, std::string_view what, const Result<Json>& result,
+                       bool begun = false);
 
 // Lines about who was refused. Each is told for itself up to a number in each period; of the rest only how
 // many they were.

@@ -291,8 +291,9 @@ const std::vector<Command>& table() {
          .summary = "show all options of a watcher",
          .help =
              "Shows every option of the watcher, sorted by name. Values of env that look like secrets are "
-             "********: of names with PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN or CREDENTIAL in "
-             "them, or the words PASS, KEY or APIKEY, and URLs with a password.",
+             "********: of names with PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN, CREDENTIAL or "
+             "PRIVATEKEY in them, or the words PASS, SSHPASS, PWD, AUTH, KEY or APIKEY, and URLs with a "
+             "password or token.",
          .answer =
              "`options`, an object; with settable also `settable`, what `set` can change: by option its "
              "`type` (boolean, integer, number, string, size or any), `effect`, what a change does "

@@ -1,11 +1,13 @@
 #include "control/controller.hpp"
 
 #include <exception>
+#include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "control/owner_rule.hpp"
 #include "control/properties.hpp"
 
 namespace circus::control {
@@ -18,12 +20,12 @@ bool is_audited(std::string_view name, const Json& properties) {
     return command && command->changes && role_needed(*command, properties) > model::Role::Read;
 }
 
-// Answers, and writes down who asked for what and how it ended.
+// Answers, and writes down who asked for what and how it ended, or (`begun`) that it has begun.
 Reply::Send audited(const Caller& caller, std::string_view command, const Json& properties,
-                    Reply::Send answer) {
-    return [caller, what = audit_text(command, properties),
-            answer = std::move(answer)](const Result<Json>& result) {
-        log::info(audit_line(caller, what, result));
+                    Reply::Send answer, std::shared_ptr<bool> begun) {
+    return [caller, what = audit_text(command, properties), answer = std::move(answer),
+            begun = std::move(begun)](const Result<Json>& result) {
+        log::info(audit_line(caller, what, result, *begun));
         answer(result);
     };
 }
@@ -57,11 +59,13 @@ bool Controller::handle(std::string_view bytes, const Send& send, const Caller& 
     // A cast is never waited for, so its operations need no Done.
     const bool waits = !request.cast && flag_of(properties, "waiting");
     if (!is_permitted(caller, request.command, properties, Reply(answer, waits))) return !request.cast;
-    if (is_audited(request.command, properties)) {
-        answer = audited(caller, request.command, properties, std::move(answer));
+    const auto begun = std::make_shared<bool>(false);
+    // What a plugin's command does is not known here.
+    if (is_audited(request.command, properties) || is_of_plugin(request.command)) {
+        answer = audited(caller, request.command, properties, std::move(answer), begun);
         answer_text = {};  // then `answer` has it all
     }
-    const Reply reply(std::move(answer), waits, std::move(answer_text));
+    const Reply reply(std::move(answer), waits, std::move(answer_text), begun);
     if (waits && !may_wait)
         reply.error(Errno::Command, "too many requests of this client wait for their end");
     else
@@ -71,13 +75,28 @@ bool Controller::handle(std::string_view bytes, const Send& send, const Caller& 
 
 void Controller::call(std::string_view plugin, const std::string& command, const Json& properties,
                       Answered answered, Reply::SendText answered_text) {
+    const auto begun = std::make_shared<bool>(false);
     // Of a plugin's own figures there are many, each second.
     if (is_audited(command, properties) && !equals_ignoring_case(command, "gauge")) {
-        answered = audited(caller_of_plugin(plugin), command, properties, std::move(answered));
+        answered = audited(caller_of_plugin(plugin), command, properties, std::move(answered), begun);
         answered_text = {};  // then `answered` has it all
     }
     dispatch(command, properties,
-             Reply(std::move(answered), flag_of(properties, "waiting"), std::move(answered_text)));
+             Reply(std::move(answered), flag_of(properties, "waiting"), std::move(answered_text), begun));
+}
+
+bool Controller::is_of_plugin(std::string_view name) const {
+    const CommandRegistry::Entry* const added = context_.registry.find(name);
+    return added && !added->owner.empty();
+}
+
+// endpoint_owner's limits. What is asked for is not validated yet.
+Status Controller::may_ask(const std::string& name, const Json& properties) {
+    const bool is_named = has(properties, "name") && properties["name"].is_string();
+    const supervise::Watcher* const watcher =
+        is_named ? context_.arbiter.find(text_of(properties, "name")) : nullptr;
+    return control::may_ask(context_.arbiter.config(), name, properties,
+                            watcher ? &watcher->config() : nullptr);
 }
 
 bool Controller::is_permitted(const Caller& caller, const std::string& name, const Json& properties,
@@ -85,7 +104,8 @@ bool Controller::is_permitted(const Caller& caller, const std::string& name, con
     const Command* const command = find_command(name);
     // What plugins add, and what there is not, is for everybody who may do more than look.
     const model::Role needed = command ? role_needed(*command, properties) : model::Role::Operate;
-    const Status permitted = check_role(caller, needed);
+    Status permitted = check_role(caller, needed);
+    if (permitted && caller.is_limited) permitted = may_ask(name, properties);
     if (permitted) return true;
     const std::string line =
         refusals_.line(caller, audit_text(name, properties), permitted.error().text, context_.clock.now());

@@ -49,6 +49,8 @@ class Controller {
     void dispatch(const std::string& name, const Json& properties, const Reply& reply);
     bool is_permitted(const Caller& caller, const std::string& name, const Json& properties,
                       const Reply& reply);
+    Status may_ask(const std::string& name, const Json& properties);
+    bool is_of_plugin(std::string_view name) const;
     void execute(const Command& command, const Json& properties, const Reply& reply);
 
     Context context_;

@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
+#include "sys/trusted_path.hpp"
 
 namespace circus::control {
 
@@ -42,37 +43,24 @@ std::string directory_of(const std::string& path) {
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Each missing directory above `path`, for its owner alone, or for others to pass through.
-Status make_directories(const std::string& path, bool passable) {
-    const UmaskGuard guard(passable ? 066 : 077);
-    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
-        const std::string directory = path.substr(0, at);
-        if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST)
-            return sys_error(cat("cannot make the directory ", directory), errno);
-    }
-    return Ok{};
-}
-
-// Whoever may write to the directory can put a socket of his own in the place of ours, and a link that he
-// made leads wherever he likes.
-Status check_owner(const std::string& path) {
-    const std::string directory = directory_of(path);
+// Whoever may write to the directory can put a socket of his own in the place of ours.
+Status check_directory(int fd, const std::string& directory) {
     const auto is_strange = [](const struct stat& found) {
         return found.st_uid != 0 && found.st_uid != ::geteuid();
     };
     struct stat found {};
-    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
-        const std::string part = path.substr(0, at);
-        if (::lstat(part.c_str(), &found) == 0 && S_ISLNK(found.st_mode) && is_strange(found))
-            return Error{cat(part, " is a link of another user's"), EPERM};
-    }
-    if (::stat(directory.c_str(), &found) != 0) return sys_error(cat("cannot look at ", directory), errno);
-    if (!S_ISDIR(found.st_mode)) return Error{cat(directory, " is not a directory"), ENOTDIR};
+    if (::fstat(fd, &found) != 0) return sys_error(cat("cannot look at ", directory), errno);
     if (::geteuid() != 0 && is_strange(found))
         return Error{cat("the directory ", directory, " belongs to another user"), EPERM};
     if ((found.st_mode & S_IWOTH) != 0 && (found.st_mode & S_ISVTX) == 0)
         return Error{cat("everybody may write to the directory ", directory, "; chmod o-w it"), EPERM};
     return Ok{};
+}
+
+// Each missing directory above `path`, for its owner alone, or for others to pass through.
+Result<UniqueFd> make_directories(const std::string& path, bool passable) {
+    const UmaskGuard guard(passable ? 066 : 077);
+    return sys::make_way(path);
 }
 
 // Between the look at a stale socket and the bind in its place, for all who mean the same directory. A
@@ -143,9 +131,9 @@ Status make_place(const std::string& endpoint, bool passable) {
                        cat("the path has ", path.size(), " bytes, a unix socket's has at most ",
                            sizeof sockaddr_un::sun_path - 1),
                        ENAMETOOLONG);
-    if (const Status made = make_directories(path, passable); !made)
-        return refused(endpoint, made.error().text, made.error().code);
-    if (const Status ours = check_owner(path); !ours)
+    auto directory = make_directories(path, passable);
+    if (!directory) return refused(endpoint, directory.error().text, directory.error().code);
+    if (const Status ours = check_directory(directory->get(), directory_of(path)); !ours)
         return refused(endpoint, ours.error().text, ours.error().code);
     return Ok{};
 }

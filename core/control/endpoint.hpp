@@ -10,7 +10,8 @@
 
 namespace circus::control {
 
-// ipc: the missing directories are made, 0700. A socket file on which somebody listens is an error (another
+// ipc: the missing directories are made, 0700, by a way that nobody else has planted a link on
+// (sys/trusted_path.hpp). A socket file on which somebody listens is an error (another
 // circusd), a stale one is replaced, anything else in its place is an error; two that start at once cannot
 // take the place from each other. The new file's mode is 0600, whatever the umask. tcp: as ZMQ binds it.
 // With an `owner` the file is that user's, and the directories that are made may be passed through (0711).

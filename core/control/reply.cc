@@ -51,7 +51,9 @@ void Reply::from(const CommandRegistry::Entry& command, const Json& properties) 
 }
 
 void Reply::began() const {
-    if (!waiting_) ok();
+    if (waiting_) return;
+    if (begun_) *begun_ = true;
+    ok();
 }
 
 }  // namespace circus::control

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +29,12 @@ class Reply {
     // What the answer of a finished operation holds.
     using Fields = std::function<Json(const supervise::OpResult&)>;
 
-    Reply(Send send, bool waiting, SendText send_text = {})
-        : send_(std::move(send)), send_text_(std::move(send_text)), waiting_(waiting) {}
+    // `begun`: becomes true before `send` is called with an answer that says only that the work has begun.
+    Reply(Send send, bool waiting, SendText send_text = {}, std::shared_ptr<bool> begun = {})
+        : send_(std::move(send)),
+          send_text_(std::move(send_text)),
+          waiting_(waiting),
+          begun_(std::move(begun)) {}
 
     bool is_waiting() const { return waiting_; }
     void ok() const;
@@ -49,6 +54,7 @@ class Reply {
     Send send_;
     SendText send_text_;
     bool waiting_;
+    std::shared_ptr<bool> begun_;
 };
 
 }  // namespace circus::control

@@ -15,29 +15,41 @@ namespace {
 
 bool has_secret_part(const std::string& name) {
     static constexpr auto kParts = std::to_array<std::string_view>(
-        {"password", "passwd", "passphrase", "secret", "token", "credential"});
+        {"password", "passwd", "passphrase", "secret", "token", "credential", "privatekey"});
     return std::any_of(kParts.begin(), kParts.end(),
                        [&name](std::string_view part) { return name.find(part) != std::string::npos; });
 }
 
 bool has_secret_word(const std::string& name) {
+    static constexpr auto kWords =
+        std::to_array<std::string_view>({"pass", "sshpass", "pwd", "auth", "key", "apikey"});
     std::string spaced = name;
     for (char& c : spaced)
         if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = ' ';
     const auto words = split(spaced, ' ');
     return std::any_of(words.begin(), words.end(), [](const std::string& word) {
-        return word == "pass" || word == "key" || word == "apikey";
+        return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
     });
 }
 
-// scheme://user:password@host
+// Where a shell is, and was.
+bool is_shells_own(const std::string& name) {
+    return name == "pwd" || name == "oldpwd";
+}
+
+// scheme://user:password@host, and scheme://token@host: whether it is a token or a user's name cannot be
+// told, but of ssh://, which has no token.
 bool is_url_with_password(std::string_view value) {
-    const std::size_t scheme = value.find("://");
-    if (scheme == std::string_view::npos) return false;
-    std::string_view authority = value.substr(scheme + 3);
-    authority = authority.substr(0, authority.find_first_of("/?#"));
-    const std::size_t at = authority.rfind('@');
-    return at != std::string_view::npos && authority.substr(0, at).find(':') != std::string_view::npos;
+    constexpr std::string_view kMark = "://";
+    for (std::size_t at = value.find(kMark); at != std::string_view::npos; at = value.find(kMark, at)) {
+        const bool is_ssh = value.substr(0, at).ends_with("ssh");
+        at += kMark.size();
+        const std::string_view authority = value.substr(at, value.substr(at).find_first_of("/?#"));
+        const std::size_t end = authority.rfind('@');
+        if (end == std::string_view::npos || end == 0) continue;
+        if (!is_ssh || authority.substr(0, end).find(':') != std::string_view::npos) return true;
+    }
+    return false;
 }
 
 void mask(std::string_view name, Json& value) {
@@ -49,7 +61,9 @@ void mask(std::string_view name, Json& value) {
 bool is_secret(std::string_view name, std::string_view value) {
     if (value.empty()) return false;
     const std::string lower = to_lower(name);
-    return has_secret_part(lower) || has_secret_word(lower) || is_url_with_password(value);
+    if (is_url_with_password(value)) return true;
+    return !is_shells_own(lower) &&
+           (has_secret_part(lower) || has_secret_word(lower) || lower.ends_with("pwd"));
 }
 
 void mask_secrets(Json& options) {

@@ -11,9 +11,10 @@ namespace circus::control {
 // What stands in the place of a secret. In a message to `set` it means the value that there is.
 inline constexpr std::string_view kMask = "********";
 
-// By its name, in any case: it holds PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN or CREDENTIAL, or one of its
-// words, divided by what is no letter or digit, is PASS, KEY or APIKEY (API_KEY, but not MONKEY). By its
-// shape: a URL with a password in it. An empty value is none.
+// By its name, in any case: it holds PASSWORD, PASSWD, PASSPHRASE, SECRET, TOKEN, CREDENTIAL or PRIVATEKEY,
+// ends with PWD (but is not PWD or OLDPWD), or one of its words, divided by what is no letter or digit, is
+// PASS, SSHPASS, PWD, AUTH, KEY or APIKEY (API_KEY, but not MONKEY). By its shape: a URL with a password in
+// it, or with anything before an @ unless it is of ssh. An empty value is none.
 bool is_secret(std::string_view name, std::string_view value);
 
 // `options` as the commands of that name answer.

@@ -9,6 +9,8 @@
 // .gz, when it is complete; then the original goes. So whatever happens in between there is a file that can
 // be read. One file at a time, the youngest that is not compressed; it is followed when it is moved
 // meanwhile.
+//
+// Nothing is renamed or removed through a link that somebody has planted (sys/trusted_path.hpp).
 #pragma once
 
 #include <cstdint>
@@ -20,6 +22,7 @@
 #include "base/result.hpp"
 #include "stream/compressor.hpp"
 #include "stream/schedule.hpp"
+#include "sys/trusted_path.hpp"
 
 namespace circus::stream {
 
@@ -53,7 +56,11 @@ class Backups {
 
   private:
     static constexpr int kAtRest = -1;
+    Status locate();
     std::string numbered(int number) const;
+    bool is_there(const std::string& name) const;
+    void remove(const std::string& name) const;
+    std::string whole(const std::string& name) const;
     Status move(const std::string& from, const std::string& to) const;
     Status move_by_number();
     Status move_by_date();
@@ -65,7 +72,9 @@ class Backups {
     const std::string path_;
     Compressor& compressor_;
     BackupRules rules_;
-    int step_ = kAtRest;  // by number: the file that is moved next, count - 1 … 0
+    sys::Place place_;          // of path_; names are looked up in its directory alone
+    int step_ = kAtRest;        // by number: the file that is moved next, count - 1 … 0
+    bool oldest_goes_ = false;  // by number: before the first step
     time_t period_begin_ = 0;
 
     std::shared_ptr<Compressor::Job> job_;

@@ -27,14 +27,18 @@ struct Compressor::Shared {
     UniqueFd wake;
 };
 
+void Compressor::Target::remove() const {
+    unlinkat(directory.get(), name.c_str(), 0);
+}
+
 void Compressor::Job::give_up() {
-    if (state_.exchange(State::GivenUp, std::memory_order_acq_rel) == State::Done) unlink(to_.c_str());
+    if (state_.exchange(State::GivenUp, std::memory_order_acq_rel) == State::Done) to_.remove();
 }
 
 void Compressor::Job::finish(Status status) {
     status_ = std::move(status);
     State open = State::Open;
-    if (!state_.compare_exchange_strong(open, State::Done, std::memory_order_acq_rel)) unlink(to_.c_str());
+    if (!state_.compare_exchange_strong(open, State::Done, std::memory_order_acq_rel)) to_.remove();
 }
 
 Compressor::Compressor(int wake) : shared_(std::make_shared<Shared>()) {
@@ -47,7 +51,7 @@ Compressor::~Compressor() {
     shared_->changed.notify_one();
 }
 
-std::shared_ptr<Compressor::Job> Compressor::start(UniqueFd from, std::string to) {
+std::shared_ptr<Compressor::Job> Compressor::start(UniqueFd from, Target to) {
     auto job = std::make_shared<Job>(std::move(from), std::move(to));
     if (Status running = run(); !running) {
         job->finish(std::move(running));
@@ -142,16 +146,17 @@ bool deflate_to(int to, z_stream& stream, int flush) {
 }
 
 // The owner and mode of what it is made of, before there is a byte in it.
-Result<UniqueFd> create_like(int original, const std::string& path) {
+Result<UniqueFd> create_like(int original, const Compressor::Target& to) {
     struct stat about {};
     if (fstat(original, &about) != 0) return sys_error("cannot look at the old file", errno);
-    unlink(path.c_str());  // of an arbiter that died at this point
-    UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd) return sys_error(cat("cannot make \"", path, "\""), errno);
+    to.remove();  // of an arbiter that died at this point
+    UniqueFd fd(openat(to.directory.get(), to.name.c_str(),
+                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) return sys_error(cat("cannot make \"", to.shown, "\""), errno);
     // Without the right to give files away it stays ours, and the mode is that of the original all the same.
     [[maybe_unused]] const int given = fchown(fd.get(), about.st_uid, about.st_gid);
     if (fchmod(fd.get(), about.st_mode & 07777) != 0)
-        return sys_error(cat("cannot set the mode of \"", path, "\""), errno);
+        return sys_error(cat("cannot set the mode of \"", to.shown, "\""), errno);
     return fd;
 }
 
@@ -162,8 +167,8 @@ Status Compressor::carry_out(Job& job, const std::atomic<bool>& ended) {
     auto to = create_like(job.from_.get(), job.to_);
     if (!to) return to.error();
     const auto fails = [&job](const char* what, int error) -> Status {
-        unlink(job.to_.c_str());
-        return sys_error(cat("cannot ", what, " \"", job.to_, "\""), error);
+        job.to_.remove();
+        return sys_error(cat("cannot ", what, " \"", job.to_.shown, "\""), error);
     };
     Deflater deflater;
     if (!deflater) return fails("compress into", ENOMEM);

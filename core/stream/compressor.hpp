@@ -14,12 +14,20 @@ namespace circus::stream {
 
 class Compressor {
   public:
+    // A name in a directory.
+    struct Target {
+        UniqueFd directory;
+        std::string name;
+        std::string shown;  // all of the path, for errors
+        void remove() const;
+    };
+
     // `from` to its end, as gzip, into the new file `to`, which is on the disk when the job is done. A job
     // that fails or is given up leaves no `to`.
     class Job {
       public:
-        Job(UniqueFd from, std::string to) : from_(std::move(from)), to_(std::move(to)) {}
-        const std::string& to() const { return to_; }
+        Job(UniqueFd from, Target to) : from_(std::move(from)), to_(std::move(to)) {}
+        const Target& to() const { return to_; }
         bool is_done() const { return state_.load(std::memory_order_acquire) == State::Done; }
         const Status& status() const { return status_; }  // once it is done
         // It is not wanted any more. Whichever of the two comes later removes `to`: this, or the thread.
@@ -32,7 +40,7 @@ class Compressor {
         void finish(Status status);
 
         UniqueFd from_;
-        const std::string to_;
+        const Target to_;
         Status status_ = Ok{};
         std::atomic<State> state_ = State::Open;
     };
@@ -43,7 +51,7 @@ class Compressor {
     Compressor(const Compressor&) = delete;
     Compressor& operator=(const Compressor&) = delete;
 
-    std::shared_ptr<Job> start(UniqueFd from, std::string to);
+    std::shared_ptr<Job> start(UniqueFd from, Target to);
 
   private:
     struct Shared;

@@ -1,7 +1,6 @@
 #include "stream/file_sink.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -12,7 +11,7 @@
 
 #include "base/text.hpp"
 #include "stream/open_log.hpp"
-#include "stream/pipe.hpp"
+#include "sys/trusted_path.hpp"
 
 namespace circus::stream {
 
@@ -50,6 +49,7 @@ void FileSink::use(UniqueFd fd) {
     // What is in it already is of the period in which it was last written.
     if (rules_.backups.schedule)
         period_ = rules_.backups.schedule->period_of(size_ > 0 ? about.st_mtime : time(nullptr));
+    tell_place();
 }
 
 void FileSink::look_around() {
@@ -80,17 +80,26 @@ void FileSink::look_at_the_clock() {
 }
 
 void FileSink::write(PipeId owner, std::string_view first, std::string_view second, bool ends_line) {
-    const std::array<std::string_view, 3> parts{open_line_.separator(owner), first, second};
-    const std::size_t total = parts[0].size() + first.size() + second.size();
-    if (total == 0) return;
-    if (!found_.empty()) return write_rest(owner, cat(parts[0], first, second), ends_line);
+    const Parts parts{open_line_.separator(owner), first, second};
+    if (parts[0].size() + first.size() + second.size() == 0) return;
+    lines_ = parts[0].empty() ? 0 : -1;
+    bytes_ = 0;
+    if (resumes_)
+        put_rest(owner, cat(parts[0], first, second), ends_line);
+    else
+        put(owner, parts, ends_line);
+    ++pieces_;
+}
+
+void FileSink::put(PipeId owner, const Parts& parts, bool ends_line) {
+    const std::size_t total = parts[0].size() + parts[1].size() + parts[2].size();
     if (looks_around_) look_around();
     if (!fd_ || !backlog_.empty() || writing_.is_active()) {
         // Whole or not at all, so that what is dropped are whole lines.
         if (!backlog_.empty() && backlog_.size() + total > kMaxBacklog) {
             Condition& condition = writing_.is_active() ? writing_ : slow_;
             condition.begin(report_, path_, cat("\"", path_, "\" does not take bytes fast enough"));
-            condition.lose(first.size() + second.size());
+            condition.lose(parts[1].size() + parts[2].size());
             return;
         }
         open_line_.wrote(owner, ends_line);
@@ -114,39 +123,87 @@ void FileSink::write(PipeId owner, std::string_view first, std::string_view seco
     emit(joined);
 }
 
-Journal::Place FileSink::place() const {
-    if (!fd_ || !is_regular_ || !backlog_.empty() || is_rotating()) return {};
-    return {device_, inode_, size_};
+// ---- for whoever comes after this process, and behind whoever was before ----
+
+Journal::Place FileSink::here() const {
+    Journal::Place place;
+    if (fd_ && is_regular_) place = {device_, inode_, size_, 0, 0, 0};
+    place.pieces = pieces_;
+    place.lines = static_cast<std::uint64_t>(std::max<std::int64_t>(lines_, 0));
+    place.bytes = bytes_;
+    return place;
+}
+
+Journal::Place FileSink::place_of_backlog() {
+    pieces_ = 0;
+    lines_ = 0;
+    bytes_ = 0;
+    return here();
+}
+
+Journal::Place FileSink::place() {
+    const Journal::Place place = place_of_backlog();
+    return backlog_.empty() ? place : Journal::Place{};
 }
 
 void FileSink::resume_behind(const Journal::Place& place) {
-    if (!fd_ || !is_regular_ || place.device != device_ || place.inode != inode_ || size_ <= place.size)
-        return;
-    const std::uint64_t count = std::min<std::uint64_t>(size_ - place.size, kReadSize + kMaxLine);
-    const UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    found_.resize(count);
-    const ssize_t got = file ? pread(file.get(), found_.data(), count, static_cast<off_t>(place.size)) : 0;
-    found_.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    // Far more than there can be of one batch, with the longest prefixes.
+    constexpr std::uint64_t kMost = 16UL * 1024 * 1024;
+    before_ = place;
+    found_.clear();
+    if (fd_ && is_regular_ && place.device == device_ && place.inode == inode_ && size_ > place.size) {
+        auto file = sys::open_trusted(path_, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        struct stat about {};
+        if (file && fstat(file->get(), &about) == 0 && about.st_dev == device_ && about.st_ino == inode_) {
+            found_.resize(std::min(size_ - place.size, kMost));
+            const ssize_t got =
+                pread(file->get(), found_.data(), found_.size(), static_cast<off_t>(place.size));
+            found_.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+        }
+    }
+    resumes_ = place.pieces + place.lines + place.bytes > 0 || !found_.empty();
 }
 
-// What comes is, or begins with, what is in the file already. With the time before each line it may differ in
-// that: then the lines count, and one that was cut short is taken back.
-void FileSink::write_rest(PipeId owner, const std::string& joined, bool ends_line) {
+// The piece without what was written of it.
+void FileSink::put_rest(PipeId owner, std::string_view joined, bool ends_line) {
+    if (before_.pieces > 0) {
+        --before_.pieces;
+        return open_line_.wrote(owner, ends_line);
+    }
+    std::size_t done = std::min<std::size_t>(std::exchange(before_.bytes, 0), joined.size());
+    for (auto lines = std::exchange(before_.lines, 0); lines > 0 && done < joined.size(); --lines)
+        done = std::min(joined.find('\n', done), joined.size() - 1) + 1;
+    done += find_in_file(joined.substr(done));
+    resumes_ = !found_.empty();
+    lines_ = std::count(joined.begin(), joined.begin() + static_cast<std::ptrdiff_t>(done), '\n');
+    bytes_ = done;
+    if (done < joined.size())
+        put(owner, Parts{std::string_view(), joined.substr(done), std::string_view()}, ends_line);
+    else
+        open_line_.wrote(owner, ends_line);
+}
+
+// How much of `text` is in the file already. It is what is found there, or begins with it, or what is found
+// goes on with the next piece. With the time before each line it may differ in that: then the lines count,
+// and one that was cut short is taken back.
+std::size_t FileSink::find_in_file(std::string_view text) {
+    // What has ended another's line.
+    if (found_.starts_with('\n') && !text.starts_with('\n')) found_.erase(0, 1);
+    if (std::string_view(found_).starts_with(text)) {
+        found_.erase(0, text.size());
+        return text.size();
+    }
     const std::string found = std::exchange(found_, {});
+    if (text.starts_with(found)) return found.size();
     std::size_t done = 0;
-    if (joined.starts_with(found)) {
-        done = found.size();
-    } else if (found.size() <= joined.size()) {
+    if (found.size() <= text.size()) {
         const std::size_t whole = found.rfind('\n') + 1;
         for (auto lines = std::count(found.begin(), found.end(), '\n'); lines > 0; --lines)
-            done = std::min(joined.find('\n', done), joined.size() - 1) + 1;
+            done = std::min(text.find('\n', done), text.size() - 1) + 1;
         const std::uint64_t cut = size_ - (found.size() - whole);
         if (cut < size_ && ftruncate(fd_.get(), static_cast<off_t>(cut)) == 0) size_ = cut;
     }
-    if (done < joined.size())
-        write(owner, std::string_view(joined).substr(done), {}, ends_line);
-    else
-        open_line_.wrote(owner, ends_line);
+    return done;
 }
 
 // Writes all of it, rotating where due; what cannot be written goes to the backlog.
@@ -156,6 +213,8 @@ void FileSink::emit(std::string_view data) {
         const std::string_view part = data.substr(0, piece);
         const std::size_t done = write_some(&part, 1);
         data.remove_prefix(done);
+        bytes_ += done;
+        if (!data.empty() && moved) lines_ += std::count(part.begin(), part.end(), '\n');
         if (done < piece) {
             backlog_ += data;
             return;
@@ -228,8 +287,12 @@ void FileSink::resume(TimePoint now) {
     if (is_full_ || (writing_.is_active() && now >= retry_write_)) {
         is_full_ = false;
         failed_ = false;
+        std::string held = std::exchange(backlog_, {});
         // emit() keeps again what is still too much.
-        if (fd_ || open()) emit(std::exchange(backlog_, {}));
+        if (fd_ || open())
+            emit(held);
+        else
+            backlog_ = std::move(held);
         if (!failed_) writing_.end(report_, path_);
     }
     if (backlog_.empty() && now >= slow_.calm_at()) slow_.end(report_, path_);
@@ -257,7 +320,8 @@ int FileSink::wait_fd() const {
 bool FileSink::rotate() {
     if (rotating_.is_active() && Monotonic::now() < retry_rotate_) return false;
     const bool makes_a_backup = backups_.is_moving();
-    if (Status moved = backups_.move_on(); !moved) return rotation_fails(moved.error().text);
+    tell_place();
+    if (const Status free = backups_.move_on(); !free) return rotation_fails(free.error().text);
     opens_anew_ = true;
     auto opened = open_log(path_);
     if (!opened) return rotation_fails(opened.error().text);
@@ -276,6 +340,7 @@ bool FileSink::rotation_fails(std::string text) {
 
 void FileSink::reopen() {
     if (!fd_) return;  // being tried each second already
+    tell_place();
     struct stat about {};
     if (fstat(fd_.get(), &about) == 0 && S_ISREG(about.st_mode) && about.st_nlink == 0) {
         // It has no name any more: what went into it would be lost.

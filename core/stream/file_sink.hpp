@@ -17,8 +17,11 @@
 // (`packing_`: it stays as it is).
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/stat.h>
 
 #include "base/unique_fd.hpp"
@@ -49,7 +52,8 @@ class FileSink final : public Sink {
     bool is_empty() const override { return backlog_.empty(); }
     void reopen() override;
     void give_up() override;
-    Journal::Place place() const override;
+    Journal::Place place() override;
+    Journal::Place place_of_backlog() override;
     std::string unwritten() const override { return backlog_; }
     void resume_behind(const Journal::Place& place) override;
     bool is_busy() const override { return backups_.is_compressing(); }
@@ -72,7 +76,15 @@ class FileSink final : public Sink {
     void fail(std::string text);
     bool rotate();
     bool rotation_fails(std::string text);
-    void write_rest(PipeId owner, const std::string& joined, bool ends_line);
+    // With what stands before them to end another's line.
+    using Parts = std::array<std::string_view, 3>;
+    void put(PipeId owner, const Parts& parts, bool ends_line);
+    void put_rest(PipeId owner, std::string_view joined, bool ends_line);
+    std::size_t find_in_file(std::string_view text);
+    Journal::Place here() const;
+    void tell_place() const {
+        if (moved && backlog_.empty()) moved(here());
+    }
 
     const std::string path_;
     const Report report_;
@@ -85,7 +97,16 @@ class FileSink final : public Sink {
     bool looks_around_ = false;  // before each batch
     OpenLine open_line_;
 
-    std::string found_;  // was written by another process, of what comes next
+    // Since place(): whole pieces, and of the one under way lines that are in files before this one (-1: the
+    // line that was ended first) and bytes that emit() is done with.
+    std::uint64_t pieces_ = 0;
+    std::int64_t lines_ = 0;
+    std::uint64_t bytes_ = 0;
+
+    // Of what comes next was written by another process: to files before this one, and to this one.
+    bool resumes_ = false;
+    Journal::Place before_;
+    std::string found_;
     std::string backlog_;
     bool is_full_ = false;  // a FIFO or a terminal that takes no more now
     Condition writing_, slow_;

@@ -8,6 +8,7 @@
 #include <new>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "stream/pipe.hpp"
@@ -37,7 +38,9 @@ struct Journal::Head {
     std::uint32_t size;
     PipeId pipe;
     std::uint32_t unfinished;  // bytes of the line before the batch
-    Place place;
+    // What stands before this, and the first numbers of `place`, other versions know as well.
+    Place place, other;
+    std::atomic<std::uint32_t> in_other;  // which of the two holds
 };
 struct Journal::LineHead {
     PipeId pipe;
@@ -46,11 +49,16 @@ struct Journal::LineHead {
 };
 struct Journal::BacklogHead {
     std::uint64_t sink;  // of its name
-    std::atomic<std::uint32_t> size;
-    std::uint32_t reserved;
+    std::atomic<std::uint64_t> state;
 };
 
 namespace {
+
+// The state of a backlog: its size, and these.
+constexpr std::uint64_t kSizeMask = 0xffffffff;
+constexpr std::uint64_t kOtherText = 1ULL << 32;   // which of its two texts holds
+constexpr std::uint64_t kOtherPlace = 1ULL << 33;  // and which of its two places
+constexpr std::uint64_t kHasPlace = 1ULL << 34;
 
 // The file, mostly of holes: only what is used takes memory.
 constexpr std::size_t kBatchAt = kPage;
@@ -58,7 +66,9 @@ constexpr std::size_t kLineHeadsAt = kBatchAt + rounded(kReadSize);
 constexpr std::size_t kBacklogHeadsAt = kLineHeadsAt + rounded(kLines * 16);
 constexpr std::size_t kLineTextsAt = kBacklogHeadsAt + rounded(kBacklogs * 16);
 constexpr std::size_t kBacklogTextsAt = kLineTextsAt + kLines * rounded(kMaxLine);
-constexpr std::size_t kFileSize = kBacklogTextsAt + kBacklogs * rounded(kBacklogSize);
+constexpr std::size_t kOtherTextsAt = kBacklogTextsAt + kBacklogs * rounded(kBacklogSize);
+constexpr std::size_t kPlacesAt = kOtherTextsAt + kBacklogs * rounded(kBacklogSize);
+constexpr std::size_t kFileSize = kPlacesAt + rounded(kBacklogs * 2 * sizeof(Journal::Place));
 
 }  // namespace
 
@@ -86,6 +96,11 @@ Journal::~Journal() {
 }
 
 Result<std::unique_ptr<Journal>> Journal::open(Parts parts) {
+    // One that an older version has made is shorter.
+    struct stat about {};
+    if (fstat(parts.memory.get(), &about) != 0 || (static_cast<std::size_t>(about.st_size) < kFileSize &&
+                                                   ftruncate(parts.memory.get(), kFileSize) != 0))
+        return sys_error("cannot use the journal of the workers' output", errno);
     void* const memory =
         mmap(nullptr, kFileSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, parts.memory.get(), 0);
     if (memory == MAP_FAILED) return sys_error("cannot map the journal of the workers' output", errno);
@@ -106,7 +121,7 @@ Result<std::unique_ptr<Journal>> Journal::open(Parts parts) {
         }
     }
     for (std::size_t at = 0; at < kBacklogs; ++at)
-        if (const auto& row = journal->backlog_head(at); row.size.load() != 0)
+        if (const auto& row = journal->backlog_head(at); (row.state.load() & kSizeMask) != 0)
             journal->backlogs_[row.sink] = at;
     for (std::size_t at = 0; at < journal->unused_lines_; ++at)
         if (journal->line(at).pipe == 0) journal->free_lines_.push_back(at);
@@ -126,8 +141,11 @@ char* Journal::line_text(std::size_t at) const {
 Journal::BacklogHead& Journal::backlog_head(std::size_t at) const {
     return reinterpret_cast<BacklogHead*>(memory_ + kBacklogHeadsAt)[at];
 }
-char* Journal::backlog_text(std::size_t at) const {
-    return memory_ + kBacklogTextsAt + at * rounded(kBacklogSize);
+char* Journal::backlog_text(std::size_t at, bool other) const {
+    return memory_ + (other ? kOtherTextsAt : kBacklogTextsAt) + at * rounded(kBacklogSize);
+}
+Journal::Place* Journal::backlog_places(std::size_t at) const {
+    return reinterpret_cast<Place*>(memory_ + kPlacesAt) + at * 2;
 }
 char* Journal::batch() const {
     return memory_ + kBatchAt;
@@ -152,6 +170,7 @@ Journal::Took Journal::take(PipeId pipe, int fd, std::string_view& bytes) {
     const auto line = lines_.find(pipe);
     now.unfinished = line == lines_.end() ? 0 : this->line(line->second).size;
     now.place = {};
+    now.in_other.store(0, std::memory_order_relaxed);
     set(Taking);
     ssize_t got = 0;
     do
@@ -174,8 +193,17 @@ Journal::Took Journal::take(PipeId pipe, int fd, std::string_view& bytes) {
 }
 
 void Journal::writing(const Place& place) {
-    head().place = place;
+    Head& now = head();
+    now.place = place;
+    now.in_other.store(0, std::memory_order_release);
     set(Writing);
+}
+
+void Journal::moved(const Place& place) {
+    Head& now = head();
+    const std::uint32_t next = now.in_other.load(std::memory_order_relaxed) ^ 1U;
+    (next == 0 ? now.place : now.other) = place;
+    now.in_other.store(next, std::memory_order_release);
 }
 
 std::optional<std::size_t> Journal::line_of(PipeId pipe) {
@@ -229,18 +257,32 @@ void Journal::backlog(const std::string& sink, std::string_view bytes) {
     if (known == backlogs_.end() && bytes.empty()) return;
     std::size_t at = known != backlogs_.end() ? known->second : 0;
     if (known == backlogs_.end()) {
-        while (at < kBacklogs && backlog_head(at).size.load() != 0) ++at;
+        while (at < kBacklogs && (backlog_head(at).state.load() & kSizeMask) != 0) ++at;
         if (at == kBacklogs) return;  // more sinks are stuck than anybody should have
         backlogs_[name] = at;
+        backlog_head(at).sink = name;
     }
     BacklogHead& row = backlog_head(at);
+    if (bytes.empty()) {
+        row.state.store(0, std::memory_order_release);
+        for (const bool other : {false, true})
+            madvise(backlog_text(at, other), rounded(kBacklogSize), MADV_REMOVE);
+        backlogs_.erase(name);
+        return;
+    }
     const std::size_t size = std::min(bytes.size(), kBacklogSize);
-    row.sink = name;
-    std::memcpy(backlog_text(at), bytes.data(), size);
-    row.size.store(static_cast<std::uint32_t>(size), std::memory_order_release);
-    if (!bytes.empty()) return;
-    madvise(backlog_text(at), rounded(kBacklogSize), MADV_REMOVE);
-    backlogs_.erase(name);
+    const std::uint64_t text = (row.state.load(std::memory_order_relaxed) ^ kOtherText) & kOtherText;
+    std::memcpy(backlog_text(at, text != 0), bytes.data(), size);
+    row.state.store(text | size, std::memory_order_release);
+}
+
+void Journal::writing_backlog(const std::string& sink, const Place& place) {
+    const auto known = backlogs_.find(std::hash<std::string>{}(sink));
+    if (known == backlogs_.end()) return;
+    BacklogHead& row = backlog_head(known->second);
+    const std::uint64_t state = row.state.load(std::memory_order_relaxed) ^ kOtherPlace;
+    backlog_places(known->second)[(state & kOtherPlace) != 0 ? 1 : 0] = place;
+    row.state.store(state | kHasPlace, std::memory_order_release);
 }
 
 // ---- what was left ----
@@ -262,7 +304,8 @@ std::optional<Journal::Left> Journal::left() {
     left.pipe = now.pipe;
     left.bytes.assign(batch(), std::min<std::size_t>(now.size, kReadSize));
     left.unfinished = unfinished_of(now.pipe).substr(0, now.unfinished);
-    if (phase >= Writing) left.place = now.place;
+    left.writing = phase >= Writing;
+    if (left.writing) left.place = now.in_other.load(std::memory_order_acquire) == 0 ? now.place : now.other;
     left.written = phase == Written;
     return left;
 }
@@ -276,8 +319,17 @@ std::string Journal::unfinished_of(PipeId pipe) const {
 std::string Journal::backlog_of(const std::string& sink) const {
     const auto at = backlogs_.find(std::hash<std::string>{}(sink));
     if (at == backlogs_.end()) return {};
-    return {backlog_text(at->second),
-            std::min<std::size_t>(backlog_head(at->second).size.load(), kBacklogSize)};
+    const std::uint64_t state = backlog_head(at->second).state.load(std::memory_order_acquire);
+    return {backlog_text(at->second, (state & kOtherText) != 0),
+            std::min<std::size_t>(state & kSizeMask, kBacklogSize)};
+}
+
+Journal::Place Journal::place_of_backlog(const std::string& sink) const {
+    const auto at = backlogs_.find(std::hash<std::string>{}(sink));
+    if (at == backlogs_.end()) return {};
+    const std::uint64_t state = backlog_head(at->second).state.load(std::memory_order_acquire);
+    if ((state & kHasPlace) == 0) return {};
+    return backlog_places(at->second)[(state & kOtherPlace) != 0 ? 1 : 0];
 }
 
 }  // namespace circus::stream

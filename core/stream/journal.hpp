@@ -10,10 +10,13 @@
 //   Idle     nothing is under way
 //   Taking   from `pipe`: they are there, or in the journal's pipe
 //   Taken    `size` bytes: in the journal's pipe, or (it is empty) in memory
-//   Writing  they are in memory; of a regular file its size says how much of them is in it
+//   Writing  they are in memory; of a regular file its size says how much of them is in it, and where they
+//            go on in another file, it is noted which and how much there was before
 //   Written  what is missing is to keep the unfinished line
 //
-// Beside it: the unfinished line of each pipe, and the backlog of each sink that does not take bytes at once.
+// Beside it: the unfinished line of each pipe, and the backlog of each sink that does not take bytes at once,
+// with the same note while it is being written. A backlog that changes is written beside the one that was,
+// and then takes its place; so are the notes of where: at each instant one of two is whole.
 //
 // Used by the pump's thread. One process at a time: two would take each other's bytes.
 #pragma once
@@ -56,8 +59,13 @@ class Journal {
     // The bytes begin to be written, behind this place of a regular file (size of one that is none: 0, 0, 0).
     struct Place {
         std::uint64_t device = 0, inode = 0, size = 0;
+        // Where they go on in another file: what is in those before. Of a batch whole pieces (calls of
+        // Sink::write) and lines of the next; of a backlog bytes.
+        std::uint64_t pieces = 0, lines = 0, bytes = 0;
     };
     void writing(const Place& place);
+    // They go on behind this place. Any number of times between writing() and done().
+    void moved(const Place& place);
     // They are with their sink; `unfinished` is what is left of a line, `grown` of which came last.
     void done(PipeId pipe, std::string_view unfinished, std::size_t grown);
     // A line that is finished without further bytes, or a pipe that is gone.
@@ -65,6 +73,8 @@ class Journal {
 
     // What a sink has and could not write yet; empty: nothing.
     void backlog(const std::string& sink, std::string_view bytes);
+    // It is being written, or goes on, behind this place, until it is told anew.
+    void writing_backlog(const std::string& sink, const Place& place);
 
     // ---- what the process before has left; once, before the first batch ----
     struct Left {
@@ -72,11 +82,13 @@ class Journal {
         std::string bytes;       // of the batch that was under way
         std::string unfinished;  // before it
         Place place;             // where it was being written, if it was
+        bool writing = false;    // it was
         bool written = false;    // only the unfinished line is missing
     };
     std::optional<Left> left();
     std::string unfinished_of(PipeId pipe) const;
     std::string backlog_of(const std::string& sink) const;
+    Place place_of_backlog(const std::string& sink) const;  // where it was being written, if it was
 
   private:
     struct Head;
@@ -87,7 +99,8 @@ class Journal {
     LineHead& line(std::size_t at) const;
     char* line_text(std::size_t at) const;
     BacklogHead& backlog_head(std::size_t at) const;
-    char* backlog_text(std::size_t at) const;
+    char* backlog_text(std::size_t at, bool other) const;
+    Place* backlog_places(std::size_t at) const;
     char* batch() const;
     bool drain(std::size_t size);
     void set(std::uint32_t phase);

@@ -10,7 +10,8 @@
 namespace circus::stream {
 
 // Mode 0644 (less the umask), CLOEXEC, never blocking in open: a FIFO without a reader is an error (ENXIO). A
-// symbolic link is followed only if root or this process's user owns it; otherwise ELOOP.
+// symbolic link in any part of the path is followed by the rule of sys/trusted_path.hpp alone; otherwise
+// ELOOP.
 Result<UniqueFd> open_log(const std::string& path);
 
 }  // namespace circus::stream

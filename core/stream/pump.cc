@@ -338,6 +338,8 @@ Sink& Pump::sink_for(const SinkRequest& request) {
         };
         sink = make_sink(request, {std::move(report), stdout_fd_, wake_.get(), compressor_});
         sink->key = request.key;
+        if (journal_)
+            sink->moved = [this, of = sink.get()](const Journal::Place& place) { note_place(*of, place); };
         restore_backlog(*sink);
     }
     configure_sink(*sink, request);
@@ -362,8 +364,7 @@ void Pump::resume_sinks(TimePoint now) {
         Sink& sink = **it;
         // It may replace its descriptor by another of the same number.
         stop_polling(sink);
-        sink.resume(now);
-        note_backlog(sink);
+        resume(sink, now);
         if (!sink.waiting.empty() && sink.is_ready()) {
             for (const PipeId id : std::exchange(sink.waiting, {})) {
                 Pipe* pipe = find(id);

@@ -92,8 +92,10 @@ class Pump {
     void flush(Pipe& pipe);
     bool waits_for_left(const Pipe& pipe);
     void finish_left(Pipe& pipe);
+    void note_place(const Sink& sink, const Journal::Place& place);
     void note_backlog(Sink& sink);
     void restore_backlog(Sink& sink);
+    void resume(Sink& sink, TimePoint now);
     void poll_pipe(Pipe& pipe, bool wanted);
     void end(PipeId id);
     void forget(PipeId id);
@@ -122,6 +124,10 @@ class Pump {
     const std::unique_ptr<Journal> journal_;
     std::optional<Journal::Left> left_;  // of the process before, until its pipe is here
     TimePoint left_until_{};
+    // What is being written, as the journal has it: a batch or a backlog of this sink's.
+    enum class Writing { Nothing, Batch, Backlog } writing_ = Writing::Nothing;
+    const Sink* written_ = nullptr;
+    class WritingGuard;
     Compressor compressor_;
     std::unordered_map<PipeId, std::unique_ptr<Pipe>> pipes_;
     std::unordered_map<PipeId, std::string> ended_;  // of those that ended before they were to finish: last_

@@ -22,8 +22,7 @@ bool Pump::drain_everything(TimePoint deadline) {
         bool all_empty = true;
         for (auto& [name, sink] : sinks_) {
             stop_polling(*sink);
-            sink->resume(now);
-            note_backlog(*sink);
+            resume(*sink, now);
             poll_sink(*sink);
             if (!sink->is_empty()) all_empty = false;
         }

@@ -7,6 +7,24 @@
 
 namespace circus::stream {
 
+// What it writes as long as this is there.
+class Pump::WritingGuard {
+  public:
+    WritingGuard(Pump& pump, Writing what, const Sink& sink) : pump_(pump) {
+        pump_.writing_ = what;
+        pump_.written_ = &sink;
+    }
+    ~WritingGuard() {
+        pump_.writing_ = Writing::Nothing;
+        pump_.written_ = nullptr;
+    }
+    WritingGuard(const WritingGuard&) = delete;
+    WritingGuard& operator=(const WritingGuard&) = delete;
+
+  private:
+    Pump& pump_;
+};
+
 Pipe::Read Pump::read_batch(Pipe& pipe, std::size_t& bytes) {
     const std::uint64_t dropped = pipe.sink().dropped();
     const Pipe::Read what = take_batch(pipe, bytes);
@@ -31,7 +49,10 @@ Pipe::Read Pump::take_batch(Pipe& pipe, std::size_t& bytes) {
     }
     bytes = batch.size();
     journal_->writing(pipe.sink().place());
-    pipe.take(batch);
+    {
+        const WritingGuard guard(*this, Writing::Batch, pipe.sink());
+        pipe.take(batch);
+    }
     note_backlog(pipe.sink());
     journal_->done(pipe.id(), pipe.unfinished(), pipe.grown());
     return Pipe::Read::Some;
@@ -70,12 +91,41 @@ void Pump::finish_left(Pipe& pipe) {
     Sink& sink = pipe.sink();
     pipe.restore(left.unfinished);
     pipe.mute(left.written);
-    if (!left.written && left.place.inode != 0) sink.resume_behind(left.place);
-    pipe.take(left.bytes);
+    const Journal::Place begin = sink.place();
+    if (!left.writing) journal_->writing(begin);
+    if (!left.written) {
+        Journal::Place place = left.place;
+        place.bytes = 0;  // lines are exact, whatever the time before them is
+        sink.resume_behind(place);
+        const WritingGuard guard(*this, Writing::Batch, sink);
+        pipe.take(left.bytes);
+        sink.resume_behind({});
+    } else {
+        pipe.take(left.bytes);
+    }
     pipe.mute(false);
     note_backlog(sink);
     attend_to(sink);
     journal_->done(pipe.id(), pipe.unfinished(), pipe.grown());
+}
+
+void Pump::note_place(const Sink& sink, const Journal::Place& place) {
+    if (&sink != written_) return;
+    if (writing_ == Writing::Batch)
+        journal_->moved(place);
+    else
+        journal_->writing_backlog(sink.key, place);
+}
+
+void Pump::resume(Sink& sink, TimePoint now) {
+    if (!journal_ || !sink.is_noted) {
+        sink.resume(now);
+    } else {
+        journal_->writing_backlog(sink.key, sink.place_of_backlog());
+        const WritingGuard guard(*this, Writing::Backlog, sink);
+        sink.resume(now);
+    }
+    note_backlog(sink);
 }
 
 void Pump::note_backlog(Sink& sink) {
@@ -91,7 +141,15 @@ void Pump::restore_backlog(Sink& sink) {
     const std::string left = journal_->backlog_of(sink.key);
     if (left.empty()) return;
     sink.is_noted = true;
-    sink.write(~PipeId{0}, left, {}, left.back() == '\n');
+    Journal::Place place = journal_->place_of_backlog(sink.key);
+    place.pieces = 0;
+    place.lines = 0;  // bytes are exact: it is not made again
+    sink.resume_behind(place);
+    {
+        const WritingGuard guard(*this, Writing::Backlog, sink);
+        sink.write(~PipeId{0}, left, {}, left.back() == '\n');
+    }
+    sink.resume_behind({});
     note_backlog(sink);
     attend_to(sink);
 }

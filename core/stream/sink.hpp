@@ -51,11 +51,17 @@ class Sink {
     virtual bool wakes_pump() const { return false; }
     // So many bytes it did not take, ever.
     virtual std::uint64_t dropped() const { return 0; }
-    // For whoever comes after this process (journal.hpp): where the next bytes go, in a regular file with
-    // nothing in the backlog; what is in the backlog; and, at the begin, that so far somebody else has
-    // written what is given to write() next.
-    virtual Journal::Place place() const { return {}; }
-    virtual std::string unwritten() const { return {}; }
+    // For whoever comes after this process (journal.hpp). Where the next bytes go, in a regular file with
+    // nothing in the backlog; a batch begins, whose pieces and lines are counted from here on.
+    virtual Journal::Place place() { return {}; }
+    // The same of the backlog, which is written next.
+    virtual Journal::Place place_of_backlog() { return {}; }
+    // Called before and after what is written goes on in another file, unless some of it waits in the
+    // backlog; null: nobody asks.
+    std::function<void(const Journal::Place&)> moved{};
+    virtual std::string unwritten() const { return {}; }  // the backlog
+    // At the begin: so far somebody else has written what is given to write() next, until this is called with
+    // an empty place.
     virtual void resume_behind(const Journal::Place&) {}
     // The last call: what is in the backlog is given up, and reported.
     virtual void give_up() = 0;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/text.hpp"
+#include "sys/trusted_path.hpp"
 
 namespace circus::sys {
 namespace {
@@ -178,6 +179,10 @@ Result<Listener> listen_unix(const ListenSpec& spec) {
     const auto length = fill_address(spec.path, address);
     if (!length) return failed(length.error());
     const bool has_file = spec.path.front() != '@';
+    // A link that somebody planted in the middle; whatever else is wrong, bind says.
+    if (has_file)
+        if (const auto place = place_of(spec.path); !place && place.error().code == ELOOP)
+            return failed(place.error());
     if (has_file && spec.replace)
         if (const auto removed = remove_old_socket(spec.path); !removed) return failed(removed.error());
     auto fd = open_socket(spec, AF_UNIX);

@@ -290,6 +290,33 @@ class FilesTest(AccessCase):
         daemon.start()
         wait_until(lambda: "watcher web started" in victim(), what=victim)
 
+    def test_AnothersLinkInTheMiddleOfTheWayIsNotFollowed(self):
+        # A folder of the worker's user, in the place of which he has put a link.
+        stream = 'stdout_stream = {class = "FileStream", filename = "@DIR@/app/web/out", max_bytes = 10, backup_count = 1}\n'
+        daemon = self.new_daemon(WEB.replace("@PROBE@", "@PROBE@ --print 9:line") + stream,
+                                 'pidfile = "@DIR@/app/real/pid"\n')
+        app, victims = (os.path.join(daemon.directory, name) for name in ("app", "victims"))
+        for folder in (app, victims, os.path.join(app, "real")):
+            os.mkdir(folder)
+        os.symlink(victims, os.path.join(app, "web"))
+        os.lchown(os.path.join(app, "web"), STRANGER, STRANGER)
+        daemon.start()
+        daemon.wait_log(f"{app}/web is a link of another user's")
+        self.assertEqual(os.listdir(victims), [])
+        self.assertEqual(os.listdir(os.path.join(app, "real")), ["pid"])
+        # Root's own link is no plant.
+        os.unlink(os.path.join(app, "web"))
+        os.symlink(victims, os.path.join(app, "web"))
+        wait_until(lambda: "out" in os.listdir(victims), what=lambda: os.listdir(victims))
+        for setting, more in (("logoutput", ""), ("pidfile", ""), ("", "[socket.s]\npath = \"@DIR@/way/file\"\n")):
+            with self.subTest(setting or "socket"):
+                other = self.new_daemon(WEB + more, f'{setting} = "@DIR@/way/file"\n' if setting else "")
+                os.symlink(victims, os.path.join(other.directory, "way"))
+                os.lchown(os.path.join(other.directory, "way"), STRANGER, STRANGER)
+                self.assertEqual(other.launch().wait_end(), 1)
+                self.assertIn(f"{other.directory}/way is a link of another user's", other.log())
+                self.assertEqual([name for name in os.listdir(victims) if not name.startswith("out")], [])
+
     def test_AnothersLinkIsNotFollowedByAStreamNorTheEndpointNorTheFileOfASocket(self):
         daemon = self.new_daemon(WEB.replace("@PROBE@", "@PROBE@ --print 3:line") +
                                  'stdout_stream = {class = "FileStream", filename = "@DIR@/out"}\n')
@@ -420,8 +447,10 @@ class AuditTest(ContractCase):
         client.ask("stop", name="nobody")
         client.ok("add", name="other", cmd="/bin/sleep hush")
         client.cast("decr", name="web", nb=2)
+        client.ok("incr", name="web")
         for line in ("incr web nb=2 waiting=true: ok", "set web waiting=true options: env, graceful_timeout: ok",
-                     "stop nobody: error: program nobody not found", "add other: ok", "decr web nb=2: ok"):
+                     "stop nobody: error: program nobody not found", "add other: ok", "decr web nb=2: begun",
+                     "incr web: begun"):
             self.daemon.wait_log(f"audit: {me}: {line}")
         client.ok("rm", name="other", waiting=True)
         client.ok("list")
@@ -432,8 +461,10 @@ class AuditTest(ContractCase):
 
 class SecretsTest(ContractCase):
     config = (WEB.replace("@PROBE@", "@PROBE@ --report @REPORTS@") +
-              'env = { DB_PASSWORD = "hush", API_KEY = "key", NAME = "web", URL = "redis://u:hush@h/" }\n')
-    masked = {"DB_PASSWORD": "********", "API_KEY": "********", "NAME": "web", "URL": "********"}
+              'env = { DB_PASSWORD = "hush", API_KEY = "key", NAME = "web", URL = "redis://u:hush@h/", '
+              'MYSQL_PWD = "hush", DSN = "https://hush@h/1", PWD = "/srv" }\n')
+    masked = {"DB_PASSWORD": "********", "API_KEY": "********", "NAME": "web", "URL": "********",
+              "MYSQL_PWD": "********", "DSN": "********", "PWD": "/srv"}
 
     def test_TheyAreShownToWhoAsksForThem(self):
         client = self.daemon.client
@@ -452,7 +483,8 @@ class SecretsTest(ContractCase):
         self.daemon.wait_active("web", 1)
         client.ok("set", name="web", options={"env": dict(self.masked, NAME="other")}, waiting=True)
         env = client.ok("get", name="web", keys=["env"], secrets=True)["options"]["env"]
-        self.assertEqual(env, {"DB_PASSWORD": "hush", "API_KEY": "key", "NAME": "other", "URL": "redis://u:hush@h/"})
+        self.assertEqual(env, {"DB_PASSWORD": "hush", "API_KEY": "key", "NAME": "other", "URL": "redis://u:hush@h/",
+                               "MYSQL_PWD": "hush", "DSN": "https://hush@h/1", "PWD": "/srv"})
         pid = self.daemon.wait_active("web", 1)[0]
         self.assertIn("DB_PASSWORD=hush", self.daemon.report(pid)["env"])
 

@@ -149,6 +149,42 @@ class OwnerTest(EndpointCase):
         self.assertEqual([each["status"] for each in refused], ["error", "error"])
         daemon.client.ok("rm", name="x", waiting=True)
 
+    def test_HeBecomesNobodyElse(self):
+        daemon = self.start_in("run", f"endpoint_owner = {OWNER}\n")
+        pids, arbiter = daemon.wait_active("web", 1), daemon.arbiter
+        mark = os.path.join(daemon.directory, "mark")
+        evil = os.path.join(daemon.directory, "evil")
+        pathlib.Path(evil).write_text(f"#!/bin/sh\nid -u > {mark}\n")
+        os.chmod(evil, 0o755)
+        his = {"uid": OWNER}
+        refused = self.ask_as(daemon, OWNER, request("upgrade", binary=evil),
+                              request("options", name="web", secrets=True),
+                              *[request("add", name="x", cmd="/bin/sleep 100", options=his | more)
+                                for more in ({"copy_env": True}, {"env": {"A": "$HOME"}}, {"use_sockets": True},
+                                             {"working_dir": "/root"}, {"args": "$(circus.env.HOME)"},
+                                             {"stdout_stream": {"class": "FileStream", "filename": mark}})])
+        self.assertEqual([(each["status"], each["errno"]) for each in refused],
+                         [("error", 4)] * 2 + [("error", 3)] * 6, refused)
+        self.assertIn("permission denied: endpoint_owner may not say which binary", refused[0]["reason"])
+        daemon.wait_log(f"refused: uid {OWNER}")
+        self.assertFalse(os.path.exists(mark))
+        # What is not his to choose he may still begin.
+        self.assertEqual(self.ask_as(daemon, OWNER, request("upgrade"))[0]["status"], "ok")
+        wait_until(lambda: daemon.arbiter not in (arbiter, None))
+        daemon.client = daemon.new_client()
+        self.assertEqual(daemon.wait_active("web", 1), pids)
+
+    def test_NothingIsMadeThroughALinkThatSomebodyPlanted(self):
+        daemon = self.new_daemon(GOOD, endpoints=False)
+        real, planted = (os.path.join(daemon.directory, name) for name in ("real", "run"))
+        os.mkdir(real)
+        os.symlink(real, planted)
+        os.lchown(planted, STRANGER, STRANGER)
+        daemon.write_config(f'[circus]\nendpoint = "ipc://{planted}/a/b/endpoint"\n{GOOD}')
+        self.assertEqual(daemon.launch().wait_end(), 1)
+        self.assertIn(f"{planted} is a link of another user's", daemon.log())
+        self.assertEqual(os.listdir(real), [])
+
     def test_HeComesAndGoesByReloadconfig(self):
         daemon = self.start_in("run", f"endpoint_owner = {OWNER}\n")
         text = pathlib.Path(daemon.config_path).read_text()

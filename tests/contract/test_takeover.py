@@ -1,4 +1,5 @@
 """The arbiter is killed: another one takes the stack over, and nobody who is served by it notices."""
+import contextlib
 import itertools
 import os
 import pathlib
@@ -40,12 +41,12 @@ while not os.path.exists("@DIR@/enough"):
         number += 1
         print("line", number, "of this worker", flush=False)
     print("", end="", flush=True)
-    time.sleep(0.001)
+    time.sleep({pause})
 print("the end", number, flush=True)
 while True:
     time.sleep(1)
 ''']
-stdout_stream = {{class = "FileStream", filename = "@DIR@/count.log"}}
+stdout_stream = {{class = "FileStream", filename = "@DIR@/count.log"{more}}}
 """
 
 
@@ -405,20 +406,30 @@ isolate = true
 class OutputTest(TakeoverCase):
     limit = 120
 
-    def lines(self, daemon):
-        path = pathlib.Path(daemon.directory, "count.log")
-        return path.read_text().split("\n") if path.exists() else []
+    def files(self, daemon):
+        """The oldest first."""
+        found = pathlib.Path(daemon.directory).glob("count.log*")
+        return sorted(found, key=lambda path: int(path.name.removeprefix("count.log").strip(".") or 0), reverse=True)
 
-    def check(self, burst, kills):
-        daemon = self.run_daemon(COUNTING.format(burst=burst))
+    def size(self, daemon):
+        """Of all that is written; of files that are renamed meanwhile nearly."""
+        total = 0
+        for path in self.files(daemon):
+            with contextlib.suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def check(self, burst, kills, pause=0.001, more=""):
+        daemon = self.run_daemon(COUNTING.format(burst=burst, pause=pause, more=more))
         daemon.wait_active("count", 1)
         for _ in range(kills):
-            seen = len(self.lines(daemon))
-            wait_until(lambda before=seen: len(self.lines(daemon)) > before)
+            seen = self.size(daemon)
+            wait_until(lambda before=seen: self.size(daemon) > before)
             self.kill_arbiter(daemon)
         pathlib.Path(daemon.directory, "enough").touch()
-        wait_until(lambda: any(line.startswith("the end") for line in self.lines(daemon)))
-        lines = self.lines(daemon)[:-1]
+        last = pathlib.Path(daemon.directory, "count.log")
+        wait_until(lambda: last.exists() and last.read_text().endswith("\n") and "the end" in last.read_text())
+        lines = "".join(path.read_text() for path in self.files(daemon)).split("\n")[:-1]
         count = int(lines.pop().split()[2])
         found = []
         for line in lines:
@@ -433,6 +444,9 @@ class OutputTest(TakeoverCase):
 
     def test_NoLineIsLostOrTornOfAWorkerThatWritesALot(self):
         self.check(burst=2000, kills=4)
+
+    def test_NoLineIsLostOrTwiceWhereEachBatchCrossesRotations(self):
+        self.check(burst=6000, kills=8, pause=0.1, more=", max_bytes = 20000, backup_count = 3000")
 
 
 def without_descriptors(pid):

@@ -38,6 +38,19 @@ TEST(Access, WhoAUserIsDecidesWhatHeMayDo) {
         EXPECT_EQ(role_of_user(row.uid, row.owner ? owned : configured(), 500), row.role) << row.uid;
 }
 
+TEST(Access, EndpointOwnerHasLimitsAndRootHasNone) {
+    config::CircusConfig owned = configured();
+    owned.endpoint_owner = config::UserRef{"app", 44};
+    const auto is_limited = [&owned](uid_t uid, uid_t daemon) {
+        const sys::Peer peer{.uid = uid, .pid = 12};
+        return caller_of(&peer, owned, daemon).is_limited;
+    };
+    EXPECT_TRUE(is_limited(44, 0));
+    EXPECT_FALSE(is_limited(44, 44));  // the daemon's own user
+    EXPECT_FALSE(is_limited(0, 500));
+    EXPECT_FALSE(is_limited(1002, 0));
+}
+
 TEST(Access, OfTwoRolesOfOneUserTheGreaterCounts) {
     config::CircusConfig circus;
     circus.allow_users = {{{"a", 7}, Role::Operate}, {{"7", 7}, Role::Read}};
@@ -98,16 +111,22 @@ TEST(Access, ARefusalNamesTheOneAndTheRemedy) {
 
 TEST(Secrets, TheyAreKnownByNameOrShape) {
     for (const char* name :
-         {"DB_PASSWORD", "password2", "MY_SECRET_X", "GITHUB_TOKEN", "API_KEY", "key", "AWS.KEY.ID",
-          "SMTP_PASS", "GOOGLE_CREDENTIALS", "APIKEY", "PASSPHRASE", "MYSQLPASSWD"})
+         {"DB_PASSWORD", "password2",       "MY_SECRET_X",        "GITHUB_TOKEN", "API_KEY",    "key",
+          "AWS.KEY.ID",  "SMTP_PASS",       "GOOGLE_CREDENTIALS", "APIKEY",       "PASSPHRASE", "MYSQLPASSWD",
+          "MYSQL_PWD",   "DBPWD",           "pwd.of.mysql",       "SSHPASS",      "REDIS_AUTH", "AUTH",
+          "PRIVATEKEY",  "SSH_PRIVATE_KEY", "MyPrivateKeyPem"})
         EXPECT_TRUE(is_secret(name, "x")) << name;
-    for (const char* name : {"PATH", "MONKEY", "KEYBOARD", "COMPASS", "HOME", "PASSENGER", "PWD"})
+    for (const char* name : {"PATH", "MONKEY", "KEYBOARD", "COMPASS", "HOME", "PASSENGER", "PWD", "OLDPWD",
+                             "AUTHOR", "OAUTHLIB", "PWDX"})
         EXPECT_FALSE(is_secret(name, "x")) << name;
     EXPECT_FALSE(is_secret("PASSWORD", ""));
-    EXPECT_TRUE(is_secret("DATABASE_URL", "postgres://me:word@db:5432/x"));
-    for (const char* url :
-         {"postgres://db:5432/x", "http://me@host/a:b", "redis://host/p?u=a:b@c", "me:word@host"})
+    for (const char* url : {"postgres://me:word@db:5432/x", "https://token@sentry.example/1",
+                            "http://a/,redis://:word@b/", "ssh://me:word@host"})
+        EXPECT_TRUE(is_secret("DATABASE_URL", url)) << url;
+    for (const char* url : {"postgres://db:5432/x", "http://host/me@host", "redis://host/p?u=a:b@c",
+                            "me:word@host", "http://@host/", "git+ssh://git@host/x"})
         EXPECT_FALSE(is_secret("DATABASE_URL", url)) << url;
+    EXPECT_TRUE(is_secret("PWD", "http://me:word@host/"));
 }
 
 TEST(Secrets, WhatWasMaskedComesBackAsItWas) {
@@ -134,6 +153,7 @@ TEST(Audit, ALineHasWhatWasAskedAndNoValueOfAnOption) {
 TEST(Audit, ALineHasWhoAndTheResult) {
     const Caller root{Role::Admin, "root, pid 5", {}};
     EXPECT_EQ(audit_line(root, "stop web", Json::object()), "audit: root, pid 5: stop web: ok");
+    EXPECT_EQ(audit_line(root, "stop web", Json::object(), true), "audit: root, pid 5: stop web: begun");
     EXPECT_EQ(audit_line(root, "stop web", Error{"no", 3}), "audit: root, pid 5: stop web: error: no");
 }
 

@@ -1,6 +1,7 @@
 // Every command by its message, on the real arbiter.
 #include <unistd.h>
 
+#include "base/log.hpp"
 #include "config/option_table.hpp"
 #include "control/command_table.hpp"
 #include "control/controller.hpp"
@@ -138,11 +139,131 @@ TEST_F(OwnerTest, SetLeavesTheUserAndWhatRunsAsSomebodyElse) {
     EXPECT_EQ(set("others", {{"nosuch", 3}}), error(3, "unknown key 'nosuch'"));
 }
 
+TEST_F(OwnerTest, AddAndSetHandOverNothingThatIsCircusds) {
+    const std::vector<std::pair<std::string, Json>> rows{
+        {"copy_env", true},           {"copy_path", true},
+        {"use_sockets", true},        {"stdin_socket", "web"},
+        {"close_child_stdin", false}, {"working_dir", "/root/x"},
+        {"virtualenv", "/home/his"},  {"hooks.before_start", "his.so:f"}};
+    for (const auto& [key, value] : rows) {
+        EXPECT_EQ(set("his", {{key, value}}), unavailable(key));
+        const bool is_checked_before = key == "virtualenv" || key == "hooks.before_start";
+        EXPECT_TRUE(is_checked_before || add({{"uid", 65534}, {key, value}}) == unavailable(key)) << key;
+    }
+    EXPECT_EQ(set("his", {{"copy_env", false}, {"use_sockets", false}, {"working_dir", ""}}), ok());
+}
+
+TEST_F(OwnerTest, NorOneOfTheVariablesOfItsEnvironment) {
+    const auto refused = [](const std::string& name) {
+        return error(3, "variable '" + name +
+                            "' of circusd's environment cannot be named over an endpoint with an "
+                            "endpoint_owner");
+    };
+    for (const Json& options :
+         std::vector<Json>{{{"env", {{"A", "$Secret"}}}},
+                           {{"env", {{"A", "x${Secret}"}}}},
+                           {{"env", {{"A", "((Circus.Env.Secret))"}}}},
+                           {{"args", "-x $(circus.env.SECRET)"}},
+                           {{"stop_command", "/bin/x '$(circus.e'nv.SECRET)"}},
+                           {{"shell", true}, {"shell_args", {"$(circus.env.secret)"}}}}) {
+        EXPECT_EQ(set("his", options), refused("secret")) << options;
+        Json more = options;
+        more["uid"] = 65534;
+        EXPECT_EQ(add(more), refused("secret")) << options;
+    }
+    EXPECT_EQ(set("his", {{"cmd", "/bin/x \"$(cir\"cus.env.secret)"}}), refused("secret"));
+    EXPECT_EQ(set("his", {{"env", {{"A", "$(circus.wid)"}, {"B", "5$"}}}}), ok());
+}
+
+TEST_F(ControlTest, WhatTheConfigurationGivesTheOwnersWatcherItKeepsAndNoMore) {
+    config.circus.endpoint = "ipc:///run/e";
+    config.circus.endpoint_owner = config::UserRef{"65534", 65534};
+    auto& more = watcher("more");
+    more.uid = config::UserRef{"65534", 65534};
+    more.gid = config::GroupRef{"0", 0};
+    auto& his = watcher("his");
+    his.uid = config::UserRef{"65534", 65534};
+    his.env = {{"PASSWORD", "$DB_PASSWORD"}};
+    his.use_sockets = true;
+    his.args = {"$(circus.sockets.web)"};
+    serve();
+    const auto set = [this](const char* name, const Json& options) {
+        return ask("set", {{"name", name}, {"options", options}});
+    };
+    EXPECT_EQ(set("his", {{"env", {{"PASSWORD", "********"}, {"A", "1"}}}}), ok());
+    EXPECT_EQ(set("his", {{"cmd", "/bin/y"}}), ok());
+    EXPECT_EQ(set("his", {{"args", "$(circus.sockets.web) $(circus.sockets.web)"}}), ok());
+    const Json others =
+        error(3, "watcher his may have no other sockets over an endpoint with an endpoint_owner");
+    EXPECT_EQ(set("his", {{"args", "none"}}), others);  // then it would get all
+    EXPECT_EQ(set("his", {{"args", "$(circus.sockets.admin) $(circus.sockets.web)"}}), others);
+    EXPECT_EQ(set("more", {{"cmd", "/bin/sh"}}),
+              error(3, "watcher more does not run as endpoint_owner: 'cmd' cannot be set"));
+}
+
+TEST_F(OwnerTest, HeHimselfChoosesNoBinaryAndSeesSecretsOfHisOwnAlone) {
+    int upgrades = 0;
+    CommandRegistry::Entry entry;
+    entry.name = "upgrade";
+    entry.run = [&upgrades](const Json&, const CommandRegistry::Answered& answered) {
+        ++upgrades;
+        answered(Json::object());
+    };
+    ASSERT_TRUE(controller->registry().add(std::move(entry)));
+    caller.is_limited = true;
+    const Json no_binary =
+        error(4, "permission denied: endpoint_owner may not say which binary circusd goes on as");
+    EXPECT_EQ(ask("upgrade", {{"binary", "/home/his/circusd"}}), no_binary);
+    EXPECT_EQ(ask("UpGrade", {{"binary", 3}}), no_binary);
+    EXPECT_EQ(upgrades, 0);
+    EXPECT_EQ(ask("upgrade"), ok());
+    EXPECT_EQ(ask("upgrade", {{"binary", nullptr}}), ok());
+    for (const char* command : {"options", "get"}) {
+        EXPECT_EQ(ask(command, {{"name", "Others"}, {"keys", {"env"}}, {"secrets", true}}),
+                  error(4,
+                        "permission denied: watcher others does not run as endpoint_owner: its secrets are "
+                        "not for him"));
+        EXPECT_EQ(ask(command, {{"name", "others"}, {"keys", {"env"}}})["status"], "ok");
+        EXPECT_EQ(ask(command, {{"name", "his"}, {"keys", {"env"}}, {"secrets", true}})["status"], "ok");
+    }
+    caller.is_limited = false;
+    EXPECT_EQ(ask("upgrade", {{"binary", "/usr/sbin/circusd"}}), ok());
+}
+
 TEST_F(ControlTest, AnOwnerOfATcpEndpointIsNoOwner) {
     config.circus.endpoint = "tcp://127.0.0.1:5555";
     config.circus.endpoint_owner = config::UserRef{"65534", 65534};
     serve();
     EXPECT_EQ(ask("add", {{"name", "new"}, {"cmd", "/bin/x"}}), ok());
+}
+
+// What the log was told.
+std::vector<std::string>& told() {
+    static std::vector<std::string> lines;
+    return lines;
+}
+
+TEST_F(ControlTest, WhatAClientHasAPluginsCommandDoIsWrittenDownAndWhatHasBegunIsCalledSo) {
+    watcher("web");
+    serve();
+    CommandRegistry::Entry entry;
+    entry.name = "autoscale";
+    entry.owner = "scaler";
+    entry.run = [](const Json&, const CommandRegistry::Answered& answered) { answered(Json::object()); };
+    ASSERT_TRUE(controller->registry().add(std::move(entry)));
+    told().clear();
+    log::set_sink([](log::Level, std::string_view line) { told().emplace_back(line); });
+    ask("Autoscale", {{"action", "pause"}, {"name", "web"}});
+    ask("stop", {{"name", "web"}});
+    ask("set", {{"name", "web"}, {"options", {{"priority", 3}}}});
+    ask("rm", {{"name", "nosuch"}});
+    ask("list");
+    controller->call("scaler", "autoscale", Json::object(), [](const Result<Json>&) {});
+    log::set_sink(nullptr);
+    EXPECT_EQ(told(), (std::vector<std::string>{"audit: root: Autoscale web action=pause: ok",
+                                                "audit: root: stop web: begun",
+                                                "audit: root: set web options: priority: begun",
+                                                "audit: root: rm nosuch: error: program nosuch not found"}));
 }
 
 TEST_F(ControlTest, UnknownWatchersAreNamedAsAsked) {

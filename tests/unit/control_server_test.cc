@@ -133,6 +133,19 @@ TEST_F(ServerTest, ALinkOfAnotherUsersIsRefused) {
     EXPECT_NE(opened.error().text.find("is a link of another user's"), std::string::npos);
 }
 
+TEST_F(ServerTest, NothingIsMadeBeyondIt) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root to make a link of another user's";
+    ASSERT_EQ(::mkdir((directory + "/real").c_str(), 0700), 0);
+    ASSERT_EQ(::symlink("real", (directory + "/run").c_str()), 0);
+    ASSERT_EQ(::lchown((directory + "/run").c_str(), 65534, 65534), 0);
+    path = directory + "/run/a/b/endpoint";
+    const Status opened = open();
+    ::unlink((directory + "/run").c_str());
+    EXPECT_FALSE(opened);
+    EXPECT_EQ(mode_of(directory + "/real/a"), -1);
+    EXPECT_EQ(::rmdir((directory + "/real").c_str()), 0);
+}
+
 TEST_F(ServerTest, OfTwoThatStartOverAStaleSocketAtOnceOneIsRefused) {
     // Each in a process of its own: a lock is not for those who share it.
     ASSERT_EQ(::mkdir((directory + "/run").c_str(), 0700), 0);

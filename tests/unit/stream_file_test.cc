@@ -184,6 +184,59 @@ TEST_F(FileTest, ALinkThatSomebodyElsePlantedIsNot) {
     EXPECT_FALSE(std::filesystem::exists(directory + "/target"));
 }
 
+// The folder above is the worker's user's, who has put a link in the place of the next.
+TEST_F(FileTest, NorIsOneInTheMiddleOfTheWay) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root, to make a link of another user's";
+    std::filesystem::create_directories(directory + "/his");
+    std::filesystem::create_directories(directory + "/victim");
+    std::filesystem::create_symlink(directory + "/victim", directory + "/his/web");
+    ASSERT_EQ(chown((directory + "/his").c_str(), 12345, 12345), 0);
+    ASSERT_EQ(lchown((directory + "/his/web").c_str(), 12345, 12345), 0);
+    run(file("his/web/log"), "x\n");
+    ASSERT_TRUE(wait_until([&] { return begun() == 1; }));
+    EXPECT_NE(troubles[0].text.find(directory + "/his/web is a link of another user's"), std::string::npos)
+        << troubles[0].text;
+    EXPECT_TRUE(std::filesystem::is_empty(directory + "/victim"));
+}
+
+TEST_F(FileTest, NothingIsRenamedOrRemovedThroughALinkThatIsPlantedLater) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root, to make a link of another user's";
+    std::filesystem::create_directories(directory + "/his/web");
+    std::filesystem::create_directories(directory + "/victim");
+    for (const char* name : {"log", "log.1", "log.2"}) std::ofstream(directory + "/victim/" + name) << name;
+    StreamSpec spec = rotating(100, 2);
+    spec.filename = directory + "/his/web/log";
+    auto worker = spawn(spec, [](int fd) {
+        write_all(fd, "first\n");
+        pause();
+    });
+    ASSERT_TRUE(wait_until([&] { return slurp(spec.filename) == "first\n"; }));
+    std::filesystem::rename(directory + "/his/web", directory + "/his/moved");
+    std::filesystem::create_symlink(directory + "/victim", directory + "/his/web");
+    ASSERT_EQ(lchown((directory + "/his/web").c_str(), 12345, 12345), 0);
+    run(spec, std::string(98, 'x') + "\n");
+    ASSERT_TRUE(wait_until([&] { return begun() == 1; }));
+    EXPECT_NE(troubles[0].text.find("is a link of another user's"), std::string::npos) << troubles[0].text;
+    for (const std::string name : {"log", "log.1", "log.2"})
+        EXPECT_EQ(slurp(directory + "/victim/" + name), name);
+    // The file at hand serves until there is a way again.
+    EXPECT_EQ(slurp(directory + "/his/moved/log"), "first\n" + std::string(98, 'x') + "\n");
+    kill(worker->pid, SIGKILL);
+    EXPECT_TRUE(reap(*worker));
+}
+
+TEST_F(FileTest, RootsLinkToAFolderIsFollowedAndRotatedBehind) {
+    std::filesystem::create_directory(directory + "/real");
+    std::filesystem::create_directory_symlink("real", directory + "/link");
+    StreamSpec spec = rotating(20, 3);
+    spec.filename = directory + "/link/log";
+    run(spec, "one line\nand another\nand one more\n");
+    EXPECT_EQ(
+        slurp(directory + "/real/log.2") + slurp(directory + "/real/log.1") + slurp(directory + "/real/log"),
+        "one line\nand another\nand one more\n");
+    EXPECT_TRUE(troubles.empty());
+}
+
 TEST_F(FileTest, AFifoWithoutAReaderBlocksNobody) {
     const StreamSpec spec = file("fifo");
     ASSERT_EQ(mkfifo(spec.filename.c_str(), 0600), 0);
