@@ -41,10 +41,11 @@ struct Process {
     std::optional<double> kill_timeout{};  // seconds
     // One that is too many and is drained, or that has sockets which its watcher uses no more: when its
     // patience ends, and when it is looked at next. What it has in hand may be its own affair: then only the
-    // connections that wait on a listener of its own matter.
+    // connections that wait on a listener of its own matter. `looks`: how often it had work in hand.
     struct Lingers {
         TimePoint until{}, look_at{};
         bool until_idle = true;
+        int looks = 0;
     };
     std::optional<Lingers> lingers{};
     bool leaves_sockets = false;  // its watcher uses sockets no more of which it has listeners of its own

@@ -280,7 +280,8 @@ class Watcher {
     bool has_listener(model::Wid wid) const;  // of its own
     void tell_slots() const;
     std::vector<SocketTable::Held> held_sockets(model::Wid wid) const;
-    void let_go_if_idle(Process& process, Duration pause);
+    void let_go_if_idle(Process& process, int surplus);
+    void look_less_often(Process::Lingers& lingers, int surplus, TimePoint began) const;
     void stop_lingering(Process& process);
     void thaw(Process& process);
 

@@ -23,6 +23,12 @@ constexpr Duration kHandshake = std::chrono::milliseconds(200);
 // linger together it is one look in this time.
 constexpr Duration kLook = std::chrono::milliseconds(2);
 constexpr Duration kLookAtFrozen = std::chrono::milliseconds(1);
+// But the loop is there for others too: a look takes the kernel a walk through all connections, and patience
+// may have no end. After each kManyLooks there is as much more time between two, and looks take a twentieth
+// of the time.
+constexpr int kManyLooks = 2000;
+constexpr int kRestForLook = 20;
+constexpr Duration kLongestPause = std::chrono::milliseconds(250);
 constexpr Duration kLongestFreeze = std::chrono::milliseconds(500);
 // One that accepts nothing any more is not waited for much longer than an operator would.
 constexpr Duration kLongestQueue = std::chrono::seconds(5);
@@ -47,6 +53,8 @@ void Watcher::let_linger(Duration drain, int before) {
             stop_lingering(process);
         else if (begins && !process.lingers)
             process.lingers = {now + drain, now + kHandshake};
+        else if (begins)  // whoever has less patience than the one before decides
+            process.lingers->until = std::min(process.lingers->until, now + drain);
         // With nobody left there is nobody who gets new connections instead.
         if (ends && may && can && config_.numprocesses > 0 && has_listener(process.wid))
             process.lingers = {now + std::min(kLongestQueue, from_seconds(config_.graceful_timeout)),
@@ -125,7 +133,7 @@ void Watcher::let_idle_go() {
             stop_lingering(process);  // wanted again
     }
     for (auto& [id, process] : processes_)
-        if (process.lingers && process.is_running()) let_go_if_idle(process, kLook * surplus);
+        if (process.lingers && process.is_running()) let_go_if_idle(process, surplus);
     if (surplus > 0) return;
     has_lingering_ = false;
     trim_sockets();
@@ -134,23 +142,32 @@ void Watcher::let_idle_go() {
 // One that is idle is over its time, and reconcile() stops it. Between being seen idle and its stop signal it
 // could accept another connection; so it is stopped by SIGSTOP first, and counts as idle if it is when it
 // stands still. The keeper sends its stop signal, and SIGCONT behind it.
-void Watcher::let_go_if_idle(Process& process, Duration pause) {
+void Watcher::let_go_if_idle(Process& process, int surplus) {
     const TimePoint now = stack_.clock.now();
     Process::Lingers& lingers = *process.lingers;
     if (lingers.until <= now || lingers.look_at > now) return;
-    lingers.look_at = now + (process.frozen ? kLookAtFrozen : pause);
+    lingers.look_at = now + (process.frozen ? kLookAtFrozen : kLook * surplus);
     if (process.frozen && !stack_.drain->stands_still(process.pid)) {
         if (*process.frozen + kLongestFreeze <= now) thaw(process);
     } else if (!lingers.until_idle) {
         if (!stack_.drain->has_queued(stack_.sockets.leaving(name(), process.wid))) lingers.until = now;
     } else if (stack_.drain->has_work(process.pid, held_sockets(process.wid))) {
         thaw(process);
+        look_less_often(lingers, surplus, now);
     } else if (!process.frozen && may_freeze() && stack_.drain->freeze(process.pid, process.pidfd.get())) {
         process.frozen = now;
         lingers.look_at = now + kLookAtFrozen;
     } else {
         lingers.until = now;
     }
+}
+
+// It had work in hand at the look that began then.
+void Watcher::look_less_often(Process::Lingers& lingers, int surplus, TimePoint began) const {
+    const Duration rest = kRestForLook * (stack_.clock.now() - began);
+    const Duration pause = std::max(kLook * (1 + lingers.looks / kManyLooks), rest);
+    lingers.look_at = began + std::min(pause * surplus, std::max(kLongestPause, kLook * surplus));
+    ++lingers.looks;
 }
 
 // With a hook or a command in between, the stop signal comes when it comes: it must not stand still so long.

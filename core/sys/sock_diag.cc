@@ -13,6 +13,7 @@
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,6 +29,10 @@ using Each = std::function<void(const nlmsghdr&)>;
 constexpr unsigned bit(unsigned state) {
     return 1U << state;
 }
+
+// Whoever has accepted one of these is not through with it: also when the other side has closed its own half,
+// as it does who has nothing more to say, or who has all of the answer that he wants.
+constexpr unsigned kInHand = bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT);
 
 // Sends one request and calls `each` with every answer. The kernel answers inside send(2), so nothing waits.
 template <class Body>
@@ -194,6 +199,15 @@ Status each_open_internet(const Address& address, unsigned states, const Inode& 
                          });
 }
 
+// Of that very name: the kernel tells a path with the NUL behind it, and an abstract name as it was bound.
+bool has_name(const nlmsghdr& answer, std::string_view name) {
+    const rtattr* const told = attribute_of<unix_diag_msg>(answer, UNIX_DIAG_NAME, name.size());
+    if (!told) return false;
+    std::string_view text(static_cast<const char*>(RTA_DATA(told)), RTA_PAYLOAD(told));
+    if (!text.starts_with('\0')) text = text.substr(0, text.find('\0'));
+    return text == name;
+}
+
 Status each_open_unix(const Address& address, const Inode& each) {
     const std::string path = address.path();
     unix_diag_req request{};
@@ -202,9 +216,7 @@ Status each_open_unix(const Address& address, const Inode& each) {
     request.udiag_show = UDIAG_SHOW_NAME;
     return ask(request, NLM_F_DUMP, [&](const nlmsghdr& answer) {
         const auto* found = fixed_part<unix_diag_msg>(answer);
-        if (!found || found->udiag_ino == 0) return;
-        const void* name = attribute<unix_diag_msg>(answer, UNIX_DIAG_NAME, path.size());
-        if (name && std::memcmp(name, path.data(), path.size()) == 0) each(found->udiag_ino);
+        if (found && found->udiag_ino != 0 && has_name(answer, path)) each(found->udiag_ino);
     });
 }
 
@@ -253,15 +265,15 @@ Result<QueueFigures> accept_queue(int listener) {
 
 Result<std::uint64_t> accepted_and_open(int listener) {
     std::uint64_t count = 0;
-    const Status asked = each_open(listener, bit(TCP_ESTABLISHED), [&count](std::uint32_t) { ++count; });
+    const Status asked = each_open(listener, kInHand, [&count](std::uint32_t) { ++count; });
     if (!asked) return asked.error();
     return count;
 }
 
 Result<std::set<std::uint32_t>> accepted_inodes(int listener) {
     std::set<std::uint32_t> inodes;
-    const Status asked = each_open(listener, bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT),
-                                   [&inodes](std::uint32_t inode) { inodes.insert(inode); });
+    const Status asked =
+        each_open(listener, kInHand, [&inodes](std::uint32_t inode) { inodes.insert(inode); });
     if (!asked) return asked.error();
     return inodes;
 }
@@ -274,7 +286,7 @@ Result<std::map<std::uint32_t, std::uint64_t>> connections_by_mark(int listener,
         inet_diag_req_v2 request;
         nlattr storages, map;
         int fd;
-    } request{internet_request(*address, bit(TCP_ESTABLISHED) | bit(TCP_CLOSE_WAIT)),
+    } request{internet_request(*address, kInHand),
               {2 * NLA_HDRLEN + sizeof marks, INET_DIAG_REQ_SK_BPF_STORAGES},
               {NLA_HDRLEN + sizeof marks, SK_DIAG_BPF_STORAGE_REQ_MAP_FD},
               marks};

@@ -23,11 +23,10 @@ struct QueueFigures {
 // Of one listener of TCP or of a unix socket. An error: it is no such, or the kernel does not tell.
 Result<QueueFigures> accept_queue(int listener);
 
-// Connections that were accepted from these listeners and are still established, whoever holds them. The
-// listeners are of one address (several with SO_REUSEPORT).
+// Connections that were accepted from these listeners and are still in hand, whoever holds them: those that
+// the other side has closed for writing, too. The listeners are of one address (several with SO_REUSEPORT).
 Result<std::uint64_t> accepted_and_open(int listener);
-// The inodes of these, and of those that the other side has closed for writing: by them a process's
-// descriptors tell that it has work in hand.
+// The inodes of these: by them a process's descriptors tell that it has work in hand.
 Result<std::set<std::uint32_t>> accepted_inodes(int listener);
 
 // Of the connections that these listeners of one address of TCP were given, those that wait to be accepted or

@@ -3,15 +3,19 @@
 // Every kSample the figures of all sockets are read, once for all watchers (`listsockets`). Every kDecide
 // each watcher that has an `autoscale` table, and is active, is looked at (`options`, `stats`) and decided
 // about (policy.hpp). What is decided is done by the commands that a client would use: more by `incr`,
-// fewer by `decr` with `drain`, so that no worker is stopped over a request. A watcher has one look and one
-// change on its way at a time.
+// fewer by `decr` with `drain`, so that no worker is stopped over a request: what the policy wants fewer of
+// waits until it is idle, however long that takes; only what an operator's `max` forbids has an end to that.
+// A watcher has one look and one change on its way at a time. What was not carried out is not told, and the
+// policy knows nothing of it.
 //
-// To zero: its workers are drained, then it is stopped, which leaves an on_demand watcher waiting for its
-// next connection, with one worker to start.
+// To zero: its workers are drained, and when `stats` shows none any more it is stopped, which leaves an
+// on_demand watcher waiting for its next connection, with one worker to start. Until then load that comes
+// back makes it grow as ever.
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -35,6 +39,9 @@ constexpr auto kDecide = std::chrono::seconds(1);
 constexpr auto kBelieved = std::chrono::seconds(10);
 // How often what was learnt is kept; what was decided or said is at once.
 constexpr auto kKeep = std::chrono::seconds(10);
+constexpr double kUntilIdle = 1e9;  // seconds
+// All reasons of a wish.
+constexpr const char* kReasons[] = {"busy", "queue", "cpu", "external", "latency"};
 
 class Autoscaler final : public circus::Plugin {
   public:
@@ -102,10 +109,16 @@ class Autoscaler final : public circus::Plugin {
              [](Scaled& it, const Json& event) { it.crew.killed(event.at("process_pid")); });
         hear("watcher.*.reap", [this](Scaled& it, const Json& event) {
             it.crew.reaped(event.at("process_pid"), host().now());
+            if (it.crew.fleet(host().now()).wanted == 0) look();  // it may have been the last one
+        });
+        hear("watcher.*.ready", [this](Scaled& it, const Json& event) {
+            it.crew.became_ready(event.at("process_pid"), host().now());
         });
         hear("watcher.*.flapping", [this](Scaled& it, const Json&) { it.crew.flaps(host().now()); });
         hear("operation.*.reload", [this](Scaled& it, const Json&) { it.crew.reload_asked(host().now()); });
-        hear("watcher.*.reload", [](Scaled& it, const Json&) { it.crew.reloaded(); });
+        for (const char* end : {"watcher.*.reload", "watcher.*.reload_failed", "watcher.*.stop",
+                                "watcher.*.start", "operation.*.restart"})
+            hear(end, [](Scaled& it, const Json&) { it.crew.reloaded(); });
         for (const char* glob : {"watcher.*.add", "watcher.*.remove", "watcher.*.updated", "watcher.*.start"})
             heard_.push_back(on(glob, [this](std::string_view, const Json& event) {
                 unscaled_.erase(event.value("watcher", ""));
@@ -126,7 +139,7 @@ class Autoscaler final : public circus::Plugin {
     void add_sample(const std::string& name, Scaled& it, const Json& sockets) {
         LoadSample sum;
         sum.at = host().now();
-        sum.accepted = 0;
+        sum.accepted = sum.drops = 0;
         bool has_any = false, is_complete = true;
         for (const Json& socket : sockets) {
             const Json& users = socket.at("watchers");
@@ -134,6 +147,7 @@ class Autoscaler final : public circus::Plugin {
             const Json& figures = socket.at("figures");
             if (figures.at("limit") == 0) continue;  // it has no connections: datagrams
             has_any = true;
+            warn_if_shared(name, socket);
             if (!figures.at("queue").is_number() || !figures.at("in_flight").is_number()) {
                 is_complete = false;
                 complain(name + ": no figures of the socket " + socket.at("name").get<std::string>() + ": " +
@@ -142,13 +156,26 @@ class Autoscaler final : public circus::Plugin {
             }
             sum.queue += figures.at("queue").get<double>();
             sum.in_flight += figures.at("in_flight").get<double>();
-            const Json& accepted = figures.at("accepted");
-            sum.accepted = sum.accepted && accepted.is_number()
-                               ? std::optional(*sum.accepted + accepted.get<double>())
-                               : std::nullopt;
+            sum.limit += number_in(figures, "limit").value_or(0);
+            add_to(sum.accepted, number_in(figures, "accepted"));
+            add_to(sum.drops, number_in(figures, "drops"));
         }
         it.has_sockets = has_any;
         if (has_any && is_complete) it.load.add(sum);
+    }
+
+    static void add_to(std::optional<double>& sum, std::optional<double> figure) {
+        sum = sum && figure ? std::optional(*sum + *figure) : std::nullopt;
+    }
+    void warn_if_shared(const std::string& name, const Json& socket) {
+        for (const Json& user : socket.at("watchers")) {
+            const auto other = user.get<std::string>();
+            if (other <= name || !scaled_.contains(other)) continue;
+            const auto door = socket.at("name").get<std::string>();
+            if (!shared_.insert(name + '\n' + other + '\n' + door).second) continue;
+            host().warning(name + " and " + other + " are both scaled and share the socket " + door +
+                           ": each of them counts all of its load, and both together get too many workers");
+        }
     }
 
     // ---- one watcher after the other ----
@@ -216,14 +243,16 @@ class Autoscaler final : public circus::Plugin {
             if (!asked) return;
             asked->is_asking = false;
             if (status != CIRCUS_OK || is_single) return;
-            asked->crew.look(answer.at("info"), wanted, asked->knobs.boot_time);
+            asked->crew.look(answer.at("info"), wanted, asked->knobs.boot_time, host().now());
             decide(name, *asked, may_be_zero);
         });
     }
 
-    std::optional<double> gauge_of(const std::string& name, const std::string& gauge, Time max_age) const {
+    // Nothing: it was never set, or is too old.
+    std::optional<circus::Host::Gauge> gauge_of(const std::string& name, const std::string& gauge,
+                                                Time max_age) const {
         const auto found = host().gauge(name, gauge);
-        return found && found->age <= max_age ? std::optional(found->value) : std::nullopt;
+        return found && found->age <= max_age ? found : std::nullopt;
     }
 
     void decide(const std::string& name, Scaled& it, bool may_be_zero) {
@@ -237,24 +266,30 @@ class Autoscaler final : public circus::Plugin {
         signals.rss = it.crew.rss();
         signals.rss_worker = it.crew.rss_worker();
         if (!it.knobs.external.empty())
-            signals.external = gauge_of(name, it.knobs.external, it.knobs.max_age);
+            if (const auto found = gauge_of(name, it.knobs.external, it.knobs.max_age))
+                signals.external = found->value;
         if (it.knobs.settings.latency_target)
-            signals.latency = gauge_of(name, it.knobs.latency, it.knobs.max_age);
+            if (const auto found = gauge_of(name, it.knobs.latency, it.knobs.max_age)) {
+                signals.latency = found->value;
+                signals.latency_at = now - found->age;
+            }
         Decision decision = it.policy->decide(signals, now);
         set_gauges(name, decision);
-        const int from = signals.fleet.wanted;
-        const bool is_held = it.is_paused || it.knobs.dry_run || it.is_changing;
-        if (decision.to != from && is_held)
-            decision.limit = it.is_paused ? "paused" : it.knobs.dry_run ? "dry run" : "a change is under way";
-        const int to = decision.to;
-        const bool is_news = to != from && (!is_held || (it.knobs.dry_run && !it.is_paused && it.told != to));
+        const int from = signals.fleet.wanted, to = decision.to;
+        const std::string_view held = it.is_paused       ? "paused"
+                                      : it.knobs.dry_run ? "dry run"
+                                      : it.is_changing   ? "a change is under way"
+                                                         : "";
+        if (to != from) decision.held = held;
+        const bool is_news = to != from && it.knobs.dry_run && !it.is_paused && it.told != to;
         it.told = to == from ? -1 : to;
         it.keep(decision);
-        if (is_news) tell(name, decision, it.knobs.dry_run);
-        if (to == from || is_held) return;
-        it.policy->applied(from, to, now);
-        keep();
-        apply(name, it, from, to);
+        if (is_news) tell(name, decision, true);
+        if (!held.empty()) return;
+        if (to != from)
+            apply(name, it, decision);
+        else if (to == 0 && may_be_zero && it.crew.alive() == 0)
+            put_to_rest(name, it);
     }
 
     void set_gauges(const std::string& name, const Decision& decision) const {
@@ -265,15 +300,24 @@ class Autoscaler final : public circus::Plugin {
         host().set_gauge(name, "autoscaler.booting", fleet.booting);
         host().set_gauge(name, "autoscaler.boot_time",
                          std::chrono::duration<double>(fleet.boot_time).count());
-        for (const Wish& wish : decision.wishes)
-            host().set_gauge(name, "autoscaler.wanted." + std::string(wish.reason), wish.workers);
+        set_wishes(name, decision.wishes);
         if (!decision.signals.load) return;
         const LoadReading& load = *decision.signals.load;
         host().set_gauge(name, "autoscaler.queue", load.queue);
         host().set_gauge(name, "autoscaler.in_flight", load.in_flight);
-        const auto it = find(name);
-        const double capacity = std::max(1, fleet.ready) * (it ? it->knobs.settings.concurrency : 1);
-        host().set_gauge(name, "autoscaler.busyness", load.in_flight / capacity);
+        host().set_gauge(name, "autoscaler.busyness", decision.busyness.value_or(0));
+    }
+    // A wish that is no more is none: its gauge would stand as it was.
+    void set_wishes(const std::string& name, const std::vector<Wish>& wishes) const {
+        for (const std::string_view reason : kReasons) {
+            const std::string gauge = "autoscaler.wanted." + std::string(reason);
+            const auto wish = std::find_if(wishes.begin(), wishes.end(),
+                                           [&](const Wish& each) { return each.reason == reason; });
+            if (wish != wishes.end())
+                host().set_gauge(name, gauge, wish->workers);
+            else if (host().gauge(name, gauge))
+                host().set_gauge(name, gauge, 0);
+        }
     }
 
     void tell(const std::string& name, const Decision& decision, bool is_dry) {
@@ -283,20 +327,27 @@ class Autoscaler final : public circus::Plugin {
 
     // ---- the change ----
 
-    void apply(const std::string& name, Scaled& it, int from, int to) {
+    void apply(const std::string& name, Scaled& it, const Decision& decision) {
         it.is_changing = true;
-        if (to > from) {
-            run("incr", {{"name", name}, {"nb", to - from}}, name, [=, this] { done(name); });
-            return;
-        }
-        // Waited for only on the way to zero: a drain may take long, and a growth must be able to end it.
-        const Json fewer{{"name", name}, {"nb", from - to}, {"drain", it.knobs.drain}, {"waiting", to == 0}};
-        run("decr", fewer, name, [=, this] {
-            if (to > 0) return done(name);
-            run("stop", {{"name", name}, {"match", "simple"}, {"waiting", true}}, name, [=, this] {
-                run("set", {{"name", name}, {"options", {{"numprocesses", 1}}}}, name,
-                    [=, this] { done(name); });
-            });
+        const int from = decision.signals.fleet.wanted, to = decision.to;
+        const auto then = [=, this] { was_carried_out(name, decision); };
+        if (to > from) return run("incr", {{"name", name}, {"nb", to - from}}, name, then);
+        // Not waited for: it may take long, and a growth must be able to end it.
+        const double drain = from > it.knobs.settings.max ? it.knobs.drain : kUntilIdle;
+        run("decr", {{"name", name}, {"nb", from - to}, {"drain", drain}, {"waiting", false}}, name, then);
+    }
+    void was_carried_out(const std::string& name, const Decision& decision) {
+        done(name);
+        const auto it = find(name);
+        if (!it || !it->policy) return;
+        it->policy->applied(decision.signals.fleet.wanted, decision.to, host().now());
+        tell(name, decision, false);
+        keep();
+    }
+    void put_to_rest(const std::string& name, Scaled& it) {
+        it.is_changing = true;
+        run("stop", {{"name", name}, {"match", "simple"}, {"waiting", true}}, name, [=, this] {
+            run("set", {{"name", name}, {"options", {{"numprocesses", 1}}}}, name, [=, this] { done(name); });
         });
     }
     void run(const char* command, const Json& properties, const std::string& name, const TaskFn& then) {
@@ -390,6 +441,7 @@ class Autoscaler final : public circus::Plugin {
     std::map<std::string, Time> unscaled_;  // since when that is known
     bool is_sampling_ = false, is_looking_ = false;
     std::string last_complaint_;
+    std::set<std::string> shared_;  // by whom which socket is, as it was told
     circus::Registration command_, sampling_, deciding_, keeping_;
     std::vector<circus::Registration> heard_;
 };

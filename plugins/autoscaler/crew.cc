@@ -17,7 +17,34 @@ double median_of(std::vector<double> values) {
     return *middle;
 }
 
+// What it uses itself, and what its children do (`stats` has the direct ones).
+std::optional<double> with_children(const Json& process, std::optional<double> (*figure)(const Json&)) {
+    auto sum = figure(process);
+    if (const auto children = process.find("children"); sum && children != process.end())
+        for (const Json& each : *children)
+            if (each.is_object()) *sum += figure(each).value_or(0);  // it vanished meanwhile
+    return sum;
+}
+std::optional<double> bytes_in(const Json& process) {
+    const auto at = process.find("mem_info1");
+    return at == process.end() ? std::nullopt : std::optional<double>(circus::bytes_of(*at));
+}
+std::optional<double> cpu_in(const Json& process) {
+    return number_in(process, "cpu");
+}
+
 }  // namespace
+
+void Crew::measured(Known& known, double seconds) {
+    constexpr double kWeight = 0.3;
+    if (std::exchange(known.is_measured, true)) return;
+    measured_boot_ = measured_boot_ ? *measured_boot_ * (1 - kWeight) + seconds * kWeight : seconds;
+}
+
+void Crew::became_ready(std::int64_t pid, Time now) {
+    const auto born = born_.find(pid);
+    if (born != born_.end()) measured(known_[pid], std::chrono::duration<double>(now - born->second).count());
+}
 
 bool Crew::judge_ready(Known& known, const Json& process, double age) {
     const auto told = process.find("ready");
@@ -25,15 +52,20 @@ bool Crew::judge_ready(Known& known, const Json& process, double age) {
         return age >= std::chrono::duration<double>(boot_time_).count();
     const bool is_ready = told->get<bool>();
     // One that was ready when it was first seen has no beginning that is known.
-    if (is_ready && known.was_seen && !known.was_ready) {
-        constexpr double kWeight = 0.3;
-        measured_boot_ = measured_boot_ ? *measured_boot_ * (1 - kWeight) + age * kWeight : age;
-    }
-    known.was_ready = is_ready;
+    if (is_ready && known.was_seen && !known.was_ready) measured(known, age);
     return is_ready;
 }
 
-void Crew::look(const Json& info, int wanted, Time boot_time) {
+// The use of all, and then by how many there are: more of them have the same work to do.
+void Crew::average_cpu(double used, Time now) {
+    uses_.push_back({now, used});
+    while (uses_.front().at + Load::kAveraged <= now) uses_.pop_front();
+    double sum = 0;
+    for (const Use& each : uses_) sum += each.cpu;
+    cpu_ = sum / static_cast<double>(uses_.size()) / std::max(1, ready_);
+}
+
+void Crew::look(const Json& info, int wanted, Time boot_time, Time now) {
     boot_time_ = measured_boot_
                      ? std::chrono::duration_cast<Time>(std::chrono::duration<double>(*measured_boot_))
                      : boot_time;
@@ -51,24 +83,26 @@ void Crew::look(const Json& info, int wanted, Time boot_time) {
         const auto pid = each.at("pid").get<std::int64_t>();
         alive.insert(pid);
         Known& known = known_[pid];
-        const auto bytes = each.contains("mem_info1") ? circus::bytes_of(each.at("mem_info1")) : std::nullopt;
+        const auto bytes = with_children(each, bytes_in);
         rss_known = rss_known && bytes.has_value();
         rss += bytes.value_or(0);
         const int wid = each.value("wid", 0);
         if (wid <= wanted && !wids.insert(wid).second) has_twins_ = true;
         const bool is_ready = judge_ready(known, each, each.value("age", 0.0));
-        // At the first look there is no time yet that the use could be the use of.
-        const bool was_seen = std::exchange(known.was_seen, true);
+        known.was_seen = true;
+        const bool was_ready = std::exchange(known.was_ready, is_ready);
         if (wid > wanted) continue;
         ++(is_ready ? ready_ : booting_);
         if (!is_ready) continue;
         if (bytes) footprints.push_back(*bytes);
-        if (const auto use = number_in(each, "cpu"); use && was_seen) {
+        if (const auto use = with_children(each, cpu_in); use && was_ready) {
             cpu += *use;
             ++cpu_known;
         }
     }
-    cpu_ = cpu_known > 0 ? std::optional(cpu / cpu_known) : std::nullopt;
+    alive_ = static_cast<int>(alive.size());
+    cpu_.reset();
+    if (cpu_known > 0) average_cpu(cpu, now);
     rss_ = rss_known ? std::optional(rss) : std::nullopt;
     rss_worker_ = footprints.empty() ? std::nullopt : std::optional(median_of(std::move(footprints)));
     const auto is_gone = [&](const auto& row) { return !alive.contains(row.first); };
@@ -91,7 +125,8 @@ Fleet Crew::fleet(Time now) const {
     fleet.booting = booting_;
     fleet.boot_time = boot_time_;
     fleet.is_flapping = flapping_ && *flapping_ + kFlapping > now;
-    fleet.is_reloading = has_twins_ || (reload_ && *reload_ + kReload > now);
+    const Time longest = std::min(kLongestReload, kReloadOfOne * std::max(1, wanted_));
+    fleet.is_reloading = has_twins_ || (reload_ && *reload_ + longest > now);
     return fleet;
 }
 

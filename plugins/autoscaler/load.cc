@@ -16,6 +16,12 @@ double seconds(Time time) {
     return std::chrono::duration<double>(time).count();
 }
 
+// Samples come a little sooner or later than they should.
+bool has_stood(const LoadSample& since, const LoadSample& last) {
+    constexpr Time kJitter = std::chrono::milliseconds(50);
+    return since.at + Load::kStanding <= last.at + kJitter;
+}
+
 }  // namespace
 
 void Load::add(const LoadSample& sample) {
@@ -40,15 +46,18 @@ std::optional<LoadReading> Load::read(Time now) const {
     const LoadSample& last = samples_.back();
     reading.in_flight_now = last.in_flight;
     reading.queue = reading.standing = last.queue;
+    reading.limit = last.limit;
+    if (last.drops && samples_.front().drops)
+        reading.drops = std::max(0.0, *last.drops - *samples_.front().drops);
     double sum = 0;
-    const LoadSample* since = nullptr;
-    for (const LoadSample& each : samples_) {
-        sum += each.in_flight;
-        if (each.at + kStanding < last.at) continue;
-        reading.standing = std::min(reading.standing, each.queue);
-        if (!since && each.at < last.at) since = &each;
+    for (const LoadSample& each : samples_) sum += each.in_flight;
+    const LoadSample* since = &last;
+    for (auto at = samples_.rbegin(); at != samples_.rend() && !has_stood(*since, last); ++at) {
+        reading.standing = std::min(reading.standing, at->queue);
+        since = &*at;
     }
-    if (since) reading.growth = (last.queue - since->queue) / seconds(last.at - since->at);
+    if (!has_stood(*since, last)) reading.standing = 0;
+    if (since->at < last.at) reading.growth = (last.queue - since->queue) / seconds(last.at - since->at);
     reading.in_flight = sum / static_cast<double>(samples_.size());
     reading.rate = learnt();
     return reading;

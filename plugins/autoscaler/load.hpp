@@ -1,8 +1,9 @@
 // Load: what the figures of a watcher's sockets amount to. Pure: it is fed with samples, time is in them.
 //
 // In flight is averaged over kAveraged, so that one request more or less decides nothing. A queue counts when
-// it stood for kStanding: with requests at random there is one for a moment now and then, whatever the number
-// of workers. How fast a busy worker is through with a request is learnt from the connections that came
+// it was seen to stand for kStanding: with requests at random there is one for a moment now and then,
+// whatever the number of workers. How fast a busy worker is through with a request is learnt from the
+// connections that came
 // (`accepted`), where the kernel counts them.
 #pragma once
 
@@ -19,15 +20,19 @@ struct LoadSample {
     double queue = 0;                  // connections that wait to be accepted, of all sockets
     double in_flight = 0;              // accepted and open
     std::optional<double> accepted{};  // all that ever came
+    double limit = 0;                  // of the queue
+    std::optional<double> drops{};     // all that ever found it full
 };
 
 struct LoadReading {
-    double in_flight = 0;          // averaged
-    double in_flight_now = 0;      // of the last sample
-    double queue = 0;              // of the last sample
-    double standing = 0;           // the smallest queue of the last while
-    double growth = 0;             // of the queue, in a second, over the last while
-    std::optional<double> rate{};  // requests that a busy worker is through with in a second
+    double in_flight = 0;           // averaged
+    double in_flight_now = 0;       // of the last sample
+    double queue = 0;               // of the last sample
+    double standing = 0;            // the smallest queue of the last while
+    double growth = 0;              // of the queue, in a second, over the last while
+    std::optional<double> rate{};   // requests that a busy worker is through with in a second
+    double limit = 0;               // of the queue
+    std::optional<double> drops{};  // how many connections found it full, over kAveraged
 };
 
 class Load {

@@ -34,7 +34,7 @@ inline constexpr const char* kOptions = R"({
     "boot_time": {"type": "number", "default": 3, "min": 0.1, "table": "autoscale",
                   "doc": "seconds that a worker takes until it serves; measured where the watcher has `ready`"},
     "drain": {"type": "number", "default": 30, "min": 0, "table": "autoscale",
-              "doc": "seconds that a worker which is too many has to get through with its connections"},
+              "doc": "seconds that a worker beyond max has to get through with its connections"},
     "dry_run": {"type": "boolean", "default": false, "table": "autoscale",
                 "doc": "decide, explain, and change nothing"}
 })";

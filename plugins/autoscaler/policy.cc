@@ -14,6 +14,16 @@ int rounded_up(double workers) {
     return static_cast<int>(std::ceil(std::clamp(workers, 0.0, kMost) - kNoise));
 }
 
+double in_seconds(Time time) {
+    return std::chrono::duration<double>(time).count();
+}
+
+// A queue stands, and is gone in kDrain at its present pace. Workers that are busy draining it look like
+// load, and would ask for as many again.
+bool is_draining(const LoadReading& load) {
+    return load.standing >= 1 && load.queue + load.growth * in_seconds(Policy::kDrain) <= 0;
+}
+
 // Bounded changes of a fleet: a share of it, one at least.
 int share_of(int fleet, double share) {
     return std::max(1, static_cast<int>(fleet * share));
@@ -46,15 +56,24 @@ void Policy::wish_for_load(Decision& decision) const {
     const LoadReading& load = *signals.load;
     const double per_worker = settings_.concurrency * settings_.target;
     wish(decision, "busy", rounded_up(load.in_flight / per_worker) + settings_.spare);
-    if (load.standing < 1) return;
-    const double drain = std::chrono::duration<double>(kDrain).count();
-    // Workers that are busy draining it look like load, and would ask for as many again.
-    if (load.queue + load.growth * drain <= 0) return;
+    if (load.standing < 1 || is_first_work(decision) || is_draining(load)) return;
     // Until it is known how fast they are, a request takes a second.
-    const double drained = std::max(1e-3, load.rate.value_or(1)) * drain;
+    const double drained = std::max(1e-3, load.rate.value_or(1)) * in_seconds(kDrain);
     double workers = (load.in_flight_now + load.queue / drained) / per_worker;
     if (signals.fleet.booting == 0) workers = std::max(workers, signals.fleet.wanted + 1.0);
     wish(decision, "queue", workers);
+}
+
+// How many were at work when the latency was measured. Those that boot have no part in it, so it asks for
+// none beside them; and what was started since then may have cured it: a latency asks for more once, not at
+// each look at it until there is another one.
+double Policy::measured_with(const Signals& signals) const {
+    int workers = std::max(1, signals.fleet.ready);
+    if (!signals.latency_at) return workers;
+    for (const Judged& growth : growths_)
+        if (growth.at + signals.fleet.boot_time > *signals.latency_at)
+            workers = std::min(workers, std::max(1, growth.workers));
+    return workers;
 }
 
 // A slow backend must not inflate the fleet: only while the workers are what is short.
@@ -62,13 +81,15 @@ void Policy::wish_for_latency(Decision& decision) const {
     if (!settings_.latency_target) return;
     const Signals& signals = decision.signals;
     if (!signals.latency) return decision.missing.push_back("latency");
-    if (!signals.load) return;
-    const double capacity = std::max(1, signals.fleet.ready) * settings_.concurrency;
-    const bool are_busy =
-        signals.load->in_flight / capacity > settings_.target || signals.load->standing >= 1;
+    if (!signals.load || is_first_work(decision) || is_draining(*signals.load)) return;
+    const bool are_busy = decision.busyness > settings_.target || signals.load->standing >= 1;
     if (!are_busy) return;
     wish(decision, "latency",
-         signals.fleet.wanted * std::min(*signals.latency / *settings_.latency_target, 2.0));
+         measured_with(signals) * std::min(*signals.latency / *settings_.latency_target, 2.0));
+}
+
+bool Policy::is_first_work(const Decision& decision) const {
+    return nobody_at_ && *nobody_at_ + kFirstWork > decision.at;
 }
 
 void Policy::collect_wishes(Decision& decision) const {
@@ -125,7 +146,7 @@ void Policy::grow(Decision& decision, int wanted, Time now) const {
     decision.to = wanted;
     const bool has_queue = decision.signals.load && decision.signals.load->standing >= 1;
     if (fleet.wanted < settings_.min) {
-        // What was asked for without a condition needs no permission.
+        // What was asked for without a condition needs no permission but the memory for it.
         decision.to = std::max(settings_.min, std::min(wanted, growth_cap(fleet, now)));
         if (decision.to < wanted) decision.limit = "growth";
     } else if (wanted - fleet.wanted <= kIgnored * fleet.wanted && !has_queue) {
@@ -171,12 +192,16 @@ Decision Policy::decide(const Signals& signals, Time now) {
     Decision decision;
     decision.at = now;
     decision.signals = signals;
-    collect_wishes(decision);
     const Fleet& fleet = signals.fleet;
+    if (fleet.ready == 0 && fleet.booting > 0) nobody_at_ = now;
+    if (signals.load)
+        decision.busyness = signals.load->in_flight / (std::max(1, fleet.ready) * settings_.concurrency);
+    collect_wishes(decision);
     const int least = std::max(settings_.min, fleet.may_be_zero ? 0 : 1);
     const int wanted = std::clamp(decision.wanted, least, std::max(least, settings_.max));
     decision.limit = wanted < decision.wanted ? "max" : wanted > decision.wanted ? "min" : "";
-    remember(wanted, now);
+    // What a signal that is missing would have asked for is not known: not less than there is.
+    remember(decision.missing.empty() ? wanted : std::max(wanted, fleet.wanted), now);
     decision.window = window_;
     decision.to = fleet.wanted;
     if (fleet.is_reloading || fleet.is_flapping)

@@ -9,6 +9,8 @@
 //   queue     the same and what it takes to drain the queue in kDrain, while one stands; one more at least
 //             where nothing boots
 //   cpu, external, latency
+// While nobody is ready yet, and for kFirstWork after it, what waits is the boot's doing: neither a queue nor
+// the latency of then says how many are wanted.
 // Up goes at once, but no faster than max(* growth_factor, + growth_step) in a worker's boot time: those that
 // boot are capacity already. Down goes to the largest wish of the last `window`, a tenth every kShrinkPause,
 // and not within kCalm of a growth. A growth soon after a shrink lengthens the window, quiet shortens it.
@@ -61,6 +63,7 @@ struct Signals {
     std::optional<double> cpu{};         // mean of the ready workers, per cent of one core
     std::optional<double> external{};    // nothing: nobody has told it of late
     std::optional<double> latency{};     // p95, ms
+    std::optional<Time> latency_at{};    // when that was measured
     std::optional<double> rss{};         // bytes, of all workers
     std::optional<double> rss_worker{};  // median of the ready ones
 };
@@ -79,12 +82,15 @@ struct Decision {
     int wanted = 0;                         // the largest wish
     int to = 0;                             // what should be done now
     std::string_view limit;                 // why `to` is not what is wanted; empty: it is
+    std::string_view held;                  // why even that is not done; empty: it is
+    std::optional<double> busyness{};       // in flight, averaged, over what the ready workers handle at once
     Time window{};                          // what the fleet shrinks by, at this moment
 };
 
 class Policy {
   public:
     static constexpr Time kDrain = std::chrono::seconds(3);
+    static constexpr Time kFirstWork = std::chrono::seconds(2);
     static constexpr Time kShrinkPause = std::chrono::seconds(10);
     static constexpr Time kCalm = std::chrono::seconds(30);
     static constexpr Time kLongestWindow = std::chrono::minutes(30);
@@ -120,6 +126,8 @@ class Policy {
                       std::optional<double> signal, double scale) const;
     void wish_for_load(Decision& decision) const;
     void wish_for_latency(Decision& decision) const;
+    double measured_with(const Signals& signals) const;
+    bool is_first_work(const Decision& decision) const;
     void remember(int workers, Time now);
     int largest_of_window() const;
     void grow(Decision& decision, int wanted, Time now) const;
@@ -130,8 +138,9 @@ class Policy {
     Settings settings_;
     Time window_;
     std::optional<Time> begun_;
-    std::deque<Judged> judged_;   // what was wanted, of the last window
-    std::deque<Judged> growths_;  // how many there were before each
+    std::optional<Time> nobody_at_;  // when none was ready, the last time, and some booted
+    std::deque<Judged> judged_;      // what was wanted, of the last window
+    std::deque<Judged> growths_;     // how many there were before each
     std::optional<Time> last_growth_, last_shrink_, last_regret_;
 };
 

@@ -27,7 +27,9 @@ Json report(const Scaled& it, Time now, bool with_decisions) {
     // Of those that say the same one after the other the last.
     const Decision* last = it.decisions.empty() ? nullptr : &it.decisions.back();
     for (auto at = it.decisions.rbegin(); at != it.decisions.rend(); ++at) {
-        if (at->to == last->to && at->reason == last->reason && at->limit == last->limit) continue;
+        if (at->to == last->to && at->reason == last->reason && at->limit == last->limit &&
+            at->held == last->held)
+            continue;
         text += "\n" + to_text(*at, now);
         last = &*at;
     }

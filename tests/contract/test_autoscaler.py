@@ -325,7 +325,7 @@ autoscale.boot_time = 0.5
         for _ in range(2):
             self.kill_scaled(daemon)
             daemon.client.ok("gauge", watcher="web", name="jobs", value=80)
-            wait_until(lambda: "8 wanted by external, now 4 (paused)" in self.explained(daemon), PATIENT,
+            wait_until(lambda: "8 wanted by external, now 4 (max, paused)" in self.explained(daemon), PATIENT,
                        lambda: self.explained(daemon))
             self.assertEqual(len(daemon.pids("web")), 1)
         daemon.client.ok("autoscale", action="resume", name="web")

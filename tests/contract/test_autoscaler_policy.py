@@ -1,15 +1,16 @@
 """What the autoscaler decides by itself about real processes: nobody sets anything while it does.
 
-Workers go when load falls, by the policy's own windows, while requests go on and none fails; and the signals beside the
-load: CPU and memory. What the workers are, and what a failed request is, is
-test_autoscaler.py's.
+Workers go when load falls, by the policy's own windows, while requests go on and none fails, however long one takes; and
+the signals beside the load: CPU, memory, the latency that http_observer measures. What the workers are, and what a failed
+request is, is test_autoscaler.py's.
 """
 import importlib.util
 import shutil
+import socket
 
-from harness import main, wait_until
+from harness import holds_for, main, wait_until
 from test_autoscaler import APPLICATION, PATIENT, SERVER, AutoscalerCase, Load
-from test_shipped_plugins import PYTHON
+from test_shipped_plugins import PYTHON, plugin
 
 TCP = 'host = "127.0.0.1"\nport = 0\n'
 SOCKETS = {"shared": TCP, "unix": 'path = "@DIR@/unix.sock"\n', "reuseport": TCP + "so_reuseport = true\n",
@@ -44,6 +45,14 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as arbiter:
 while True:
     time.sleep(1000)
 """
+
+# Takes its time for a request, and says when it can be asked.
+READY_SERVER = """
+import os
+import socket as sockets
+with sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM) as arbiter:
+    arbiter.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"].replace("@", "\\0", 1))
+""" + SERVER.replace("0.03", "0.3")
 
 EATER = """
 import time
@@ -118,7 +127,74 @@ class WhenLoadFalls(PolicyCase):
             self.assertEqual(load.failures, [], name)
 
 
+class LongRequests(PolicyCase):
+    def test_ARequestThatTakesLongerThanTheDrainIsNotCutByAShrinkOfThePolicy(self):
+        """Two clients have a worker each, and what they have to say comes late; the policy wants one worker."""
+        daemon = self.scaled(f"""
+[socket.door]
+host = "127.0.0.1"
+port = 0
+blocking = true
+
+[watcher.web]
+cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
+use_sockets = true
+numprocesses = 2
+autoscale = {{min = 1, max = 2, concurrency = 4, down_window = 1, boot_time = 0.5, drain = 0.5, dry_run = true}}
+""")
+        daemon.wait_active("web", 2)
+        address, _ = self.socket_of(daemon)
+
+        def count():
+            return daemon.client.ok("get", name="web", keys=["numprocesses"])["options"]["numprocesses"]
+        with socket.create_connection(address, 30) as first, socket.create_connection(address, 30) as second:
+            wait_until(lambda: daemon.client.ok("listsockets", figures=True)["sockets"][0]["figures"]["in_flight"] == 2)
+            daemon.client.ok("autoscale", action="set", name="web", dry_run=False)
+            wait_until(lambda: count() == 1, PATIENT, daemon.log_tail)
+            self.assertTrue(holds_for(lambda: len(daemon.pids("web")) == 2 and count() == 1, 3), daemon.log_tail())
+            for each in (first, second):
+                each.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                self.assertTrue(each.makefile("rb").read().endswith(b"served"))
+        self.wait_count(daemon, 1)
+
+
 class Signals(PolicyCase):
+    def test_ALatencyThatHttpObserverMeasuresDoublesABusyFleetOnceAndNoIdleOne(self):
+        daemon = self.scaled(f"""
+[socket.door]
+path = "@DIR@/door.sock"
+blocking = true
+
+[watcher.web]
+cmd = "{PYTHON} @DIR@/server.py $(circus.sockets.door)"
+use_sockets = true
+ready = "notify"
+numprocesses = 3
+autoscale = {{min = 3, max = 12, target = 0.5, latency_target = 100}}
+""" + plugin("http_observer", self.isolate, 'check_url = "http://web/"\nunix_socket = "@DIR@/door.sock"\n'
+             'watcher = "web"\nloop_rate = 1\nactive = false\n'), files={"server.py": READY_SERVER})
+        events = self.new_events(daemon)
+        daemon.wait_active("web", 3)
+        self.wait_decision(daemon, lambda each: each["signals"]["ready"] == 3)
+        daemon.client.ok("plugin", name="http_observer", action="enable", waiting=True)
+        slow = self.wait_decision(daemon, lambda each: each["signals"]["latency"] is not None)
+        self.assertGreaterEqual(slow["signals"]["latency"], 300)
+        self.assertNotIn("latency", slow["wishes"], "a slow backend must not make the fleet grow")
+        self.assertEqual(len(daemon.pids("web")), 3)
+        load = Load(*self.socket_of(daemon), users=2)
+        try:
+            grown = self.wait_decision(daemon, lambda each: each["reason"] == "latency" and each["to"] > each["workers"])
+            self.assertEqual((grown["workers"], grown["to"], grown["wishes"]["latency"]), (3, 6, 6), grown)
+            self.wait_count(daemon, 6)
+            self.wait_decision(daemon, lambda each: each["workers"] == each["signals"]["ready"] == 6 and
+                               each["signals"]["latency_age"] < 1)
+            self.assertTrue(holds_for(lambda: len(daemon.pids("web")) == 6, 3), self.decisions(daemon)[-1])
+        finally:
+            load.stop()
+        self.assertEqual([(each["from"], each["to"], each["reason"]) for each in events.of("web", "autoscale")],
+                         [(3, 6, "latency")])
+        self.assertEqual(load.failures, [])
+
     def test_CpuThatIsUsedStartsMoreWorkersAndIdleOnesDoNot(self):
         daemon = self.scaled("".join(f"""
 [watcher.{name}]
@@ -161,7 +237,7 @@ autoscale = {max = 5, boot_time = 0.5, external = "jobs", external_target = 10, 
         daemon.client.ok("gauge", watcher="web", name="jobs", value=50)
         told = wait_until(lambda: events.of("web", "autoscale"), PATIENT, daemon.log_tail)[0]
         self.assertEqual((told["from"], told["to"], told["reason"], told["dry_run"]), (1, 5, "external", True))
-        wait_until(lambda: sum(each["limit"] == "dry run" for each in self.decisions(daemon)) >= 3, PATIENT)
+        wait_until(lambda: sum(each["held"] == "dry run" for each in self.decisions(daemon)) >= 3, PATIENT)
         self.assertEqual(daemon.pids("web"), pids)
         self.assertEqual(daemon.client.ok("get", name="web", keys=["numprocesses"])["options"]["numprocesses"], 1)
         self.assertEqual(len(events.of("web", "autoscale")), 1)

@@ -14,7 +14,7 @@ from harness import BUILD, ROOT, kill_everything_below, main
 from users import needs_load
 
 sys.path.insert(0, str(ROOT / "tests/bench/wsgi"))
-from report import Results  # noqa: E402  pylint: disable=wrong-import-position
+from report import NOT_MEASURED, Results, median_of  # noqa: E402  pylint: disable=wrong-import-position
 from stacks import rows_by_name  # noqa: E402  pylint: disable=wrong-import-position
 
 MISSING = needs_load() or (None if importlib.util.find_spec("chaussette") else "needs chaussette (configs/packages.sh bench)")
@@ -68,6 +68,17 @@ class WsgiBench(unittest.TestCase):
             for name in shown:
                 ElementTree.parse(os.path.join(folder, name))
             self.assertIn("<svg", pathlib.Path(folder, "report.html").read_text())
+
+    def test_StrictEndsWithAnErrorWhereAFigureIsMissing(self):
+        self.addCleanup(kill_everything_below)
+        # One stack alone: the other one's time until it is ready is asked for.
+        arguments = ["--quick", "--stacks", "autoscaled", "--parts", "matrix,ready"]
+        with tempfile.TemporaryDirectory() as folder:
+            code, said = self.run_bench(*arguments, "--out", folder, "--strict")
+            self.assertEqual(code, 1, said)
+            self.assertIn("not measured ready, fork: no figures", said)
+            code, said = self.run_bench(*arguments, "--out", folder)
+            self.assertEqual(code, 0, said)
 
     def test_AStackThatIsNotThereIsAnError(self):
         code, said = self.run_bench("--stacks", "wsgirf")
@@ -125,6 +136,73 @@ class Verdict(unittest.TestCase):
         self.assertFalse(met())
         figures["pace"] = 50.0
         self.assertTrue(met())
+
+    def met(self, results, begin):
+        """What the verdict has to say of what begins so: measured, wanted, met."""
+        found = [rest for what, *rest in results.verdicts() if what.startswith(begin)]
+        self.assertEqual(len(found), 1, results.verdicts())
+        return tuple(found[0])
+
+    def test_OneRowIsJudgedAgainstTheBestOfTheOthersAndTheOthersAreListed(self):
+        results = self.results()
+        for name, rates in (("waitress", {50: 51.0, 400: 60.0}), ("uwsgi", {50: 50.0, 400: 49.0})):
+            results.matrix[name] = {users: {**results.matrix["wsgiref"][users], "rps": rate}
+                                    for users, rate in rates.items()}
+        begin = "requests/s by the machine's pace, "
+        self.assertEqual(self.met(results, begin + "wsgiref"),
+                         ("0.83 at 400 users, best is waitress", ">= 0.97 at each", False))
+        self.assertEqual(self.met(results, begin + "waitress"), ("1.02 at 50 users, best is wsgiref", "–", None))
+        self.assertNotIn(begin + "uwsgi", [what for what, *_ in results.verdicts()])
+        results.matrix["waitress"][400]["rps"] = 51.0
+        self.assertEqual(self.met(results, begin + "wsgiref")[2], True)
+
+    def test_TheAutoscaledStackIsJudgedByTheMedianOfItsTurns(self):
+        results = self.results()
+        fixed = results.matrix["wsgiref"][400]
+        results.rounds = {400: {"wsgiref": [{**fixed, "pace": pace} for pace in (100.0, 50.0, 100.0)],
+                                "autoscaled": [{**fixed, "rps": rate} for rate in (50.0, 100.0, 10.0)]}}
+        begin = "autoscaled over fixed at 400 users"
+        self.assertEqual(self.met(results, begin)[2], True)
+        results.rounds[400]["autoscaled"][0]["rps"] = 45.0
+        self.assertEqual(self.met(results, begin)[2], False)
+        merged = median_of([{**fixed, "rps": 1.0, "errors": 1, "kinds": {"reset": 1}}, {**fixed, "rps": 9.0},
+                            {**fixed, "rps": 4.0, "errors": 2, "kinds": {"reset": 1, "short": 1}}])
+        self.assertEqual((merged["rps"], merged["errors"], merged["kinds"], merged["requests"]),
+                         (4.0, 3, {"reset": 2, "short": 1}, 3000))
+
+    def test_WhereTheUsersWantAllWorkersTheReportSaysSoAndNoneAreSaved(self):
+        results = self.results()
+        results.workers = 50
+        self.assertEqual(self.met(results, "autoscaled at 50 users")[1:], ("all 50: 50 users at 70% want 72", None))
+        self.assertEqual(self.met(results, "autoscaled at 10 users")[1:], ("fewer", False))
+        results.few[10]["autoscaled"]["workers"] = 3.9
+        self.assertEqual(self.met(results, "autoscaled at 10 users")[1:], ("fewer", True))
+
+    def test_AStackThatStaysTooSmallHasNotSettled(self):
+        results = self.results()
+        small = {**results.steps["autoscaled"], "pace": 100.0, "band": 0.1, "settled": 3, "final": 0.4,
+                 "means": {-1: 0.1, 0: 0.9, 1: 0.5, 2: 0.4, 3: 0.4, 4: 0.4}}
+        results.steps = {"wsgiref": {**small, "final": 0.2, "means": {0: 0.2, 1: 0.2}}, "autoscaled": small}
+        begin = "50 to 400 users, autoscaled: settled after at the "
+        self.assertEqual(self.met(results, begin), ("never", "<= 10 s", False))
+        small["means"].update({3: 0.21, 4: 0.2})
+        self.assertEqual(self.met(results, begin), ("3 s", "<= 10 s", True))
+        small["means"].update({3: 0.41, 4: 0.4})
+        small["pace"] = 50.0
+        self.assertEqual(self.met(results, begin), ("2 s", "<= 10 s", True), "the machine gave half as much")
+
+    def test_WhatWasAskedForAndNotMeasuredIsNotPassedOver(self):
+        results = self.results()
+        results.asked_users = [50, 400]
+        results.asked = [("matrix", "wsgiref"), ("matrix", "uwsgi"), ("cpu", "wsgiref"), ("cpu", "autoscaled"),
+                         ("step", "wsgiref"), ("ready", "fork"), ("few", "wsgiref"), ("deaths", "wsgiref unix")]
+        results.skipped["uwsgi"] = "it ended"
+        missing = {what: measured for what, measured, _, met in results.verdicts() if met == NOT_MEASURED}
+        self.assertEqual(missing, {"matrix, uwsgi": "it ended", "cpu, autoscaled": "no figures",
+                                   "step, wsgiref": "no figures", "ready, fork": "no figures",
+                                   "deaths, wsgiref unix": "no figures"})
+        del results.matrix["wsgiref"][400]
+        self.assertIn("matrix, wsgiref", [what for what, *_ in results.verdicts()])
 
     def test_FailedRequestsOfDeathsHaveALimitOfTheirOwn(self):
         results = self.results()

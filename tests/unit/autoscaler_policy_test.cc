@@ -4,7 +4,9 @@
 // The bounds are what this policy gives, and little more. Worse ones fail: growth without a cap or by one at
 // a time, no window, a shrink by all or by one at a time, workers that drain a queue taken for load, a signal
 // that is missing taken for nothing to do.
+#include <algorithm>
 #include <cmath>
+#include <deque>
 #include <functional>
 #include <tuple>
 #include <vector>
@@ -93,8 +95,21 @@ class Trial {
     bool is_blind = false;  // samples get lost
     bool is_flapping = false, is_reloading = false;
     std::optional<double> rss_worker;
+    double latency_every = 0;  // seconds; 0: nobody looks at it
 
   private:
+    // What one who came now would wait until he is answered.
+    void look_at_latency(Signals& signals, Time now) {
+        if (latency_every <= 0) return;
+        if (!latency_at_ || *latency_at_ + seconds(static_cast<int>(latency_every)) <= now) {
+            latency_at_ = now;
+            const double waits = (model.queue() + 1) / std::max(1, model.ready());
+            latencies_.push_back(1000 * options_.service * std::max(1.0, waits));
+            if (latencies_.size() > 20) latencies_.pop_front();
+        }
+        signals.latency = *std::max_element(latencies_.begin(), latencies_.end());
+        signals.latency_at = latency_at_;
+    }
     void look(double load_now) {
         const Time now = std::chrono::duration_cast<Time>(std::chrono::duration<double>(model.now()));
         if (!is_blind) load.add({now, model.queue(), model.in_flight(), model.accepted()});
@@ -111,6 +126,7 @@ class Trial {
         signals.load = load.read(now);
         signals.rss_worker = rss_worker;
         if (rss_worker) signals.rss = *rss_worker * model.ready();
+        look_at_latency(signals, now);
         decisions.push_back(policy.decide(signals, now));
         const int to = decisions.back().to;
         policy.applied(model.wanted(), to, now);
@@ -120,6 +136,8 @@ class Trial {
     }
     const queue_model::Options options_;
     long ticks_ = 0;
+    std::deque<double> latencies_;
+    std::optional<Time> latency_at_;
 };
 
 queue_model::Options even(double boot = 3) {
@@ -165,6 +183,85 @@ TEST(AutoscalerPolicy, RandomRequestsDoNotMakeTheFleetTurnRoundAndRound) {
         EXPECT_LE(run.largest(), 20) << seed;
         EXPECT_GE(run.wanted.back(), 13) << seed;
         EXPECT_LE(run.model.wait(0.95), 0.1) << seed;
+    }
+}
+
+// A look each `latency_every` seconds, which sees the queue; p95 is over the last 20, as http_observer's.
+TEST(AutoscalerPolicy, ALatencyThatIsMeasuredNowAndThenMultipliesNothing) {
+    for (const double every : {1.0, 5.0, 20.0}) {
+        Settings some = settings(2, 200);
+        some.latency_target = 150;
+        Trial run(some, even());
+        run.latency_every = every;
+        run.go(180, 15);
+        run.forget();
+        run.go(600, 100);
+        EXPECT_LE(run.largest(), 40) << every << ": 33 without it";
+        EXPECT_GE(run.wanted.back(), 14) << every;
+        EXPECT_LE(run.settled(0.1), 200) << every << ": what the backlog took is given back";
+        EXPECT_LE(run.turns(), 1) << every;
+        EXPECT_EQ(run.model.queue(), 0) << every;
+    }
+}
+
+// Ten are in hand whatever there is: their backend is slow. A worker boots longer than is known.
+TEST(AutoscalerPolicy, ASlowBackendDoublesABusyFleetOnce) {
+    Settings some = settings(10, 1000);
+    some.latency_target = 100;
+    Policy policy(some);
+    std::vector<int> born(10, -100);
+    int most = 0;
+    for (int second = 0; second < 300; ++second) {
+        Signals signals;
+        signals.fleet.wanted = static_cast<int>(born.size());
+        signals.fleet.ready = static_cast<int>(
+            std::count_if(born.begin(), born.end(), [=](int at) { return at + 5 <= second; }));
+        signals.fleet.booting = signals.fleet.wanted - signals.fleet.ready;
+        signals.fleet.boot_time = seconds(1);
+        signals.has_sockets = true;
+        signals.load = LoadReading{10, 10, 0, 0, 0, {}};
+        signals.latency = 900;
+        signals.latency_at = seconds(second / 60 * 60);
+        const int to = policy.decide(signals, seconds(second)).to;
+        policy.applied(signals.fleet.wanted, to, seconds(second));
+        born.resize(static_cast<std::size_t>(to), second);
+        most = std::max(most, to);
+    }
+    EXPECT_EQ(most, 20);
+}
+
+TEST(AutoscalerPolicy, ALatencyAsksForMoreOnceUntilItIsMeasuredWithThem) {
+    Settings some = settings(1, 1000);
+    some.latency_target = 100;
+    Policy policy(some);
+    Signals signals;
+    signals.fleet = {10, 10, 0, seconds(3), false, false, false};
+    signals.has_sockets = true;
+    signals.load = LoadReading{10, 10, 0, 0, 0, {}};
+    signals.latency = 900;
+    const auto at = [&](int second, int workers, int measured) {
+        signals.fleet.wanted = signals.fleet.ready = workers;
+        signals.load->in_flight = workers;
+        signals.latency_at = seconds(measured);
+        return policy.decide(signals, seconds(second)).wishes.back().workers;
+    };
+    EXPECT_EQ(at(100, 10, 90), 20);
+    policy.applied(10, 20, seconds(100));
+    EXPECT_EQ(at(110, 20, 90), 20) << "it is of the ten";
+    EXPECT_EQ(at(110, 20, 102), 20) << "they booted then";
+    EXPECT_EQ(at(110, 20, 104), 40);
+}
+
+TEST(AutoscalerPolicy, WhatWaitsForTheFirstToBootDoesNotMultiplyThem) {
+    for (const bool has_latency : {false, true}) {
+        Settings some = settings(4, 40);
+        if (has_latency) some.latency_target = 100;
+        Trial run(some, even());
+        run.latency_every = has_latency ? 1 : 0;
+        run.model = QueueModel(even(), 0);
+        run.model.set_workers(4);
+        run.go(60, 10);
+        EXPECT_EQ(run.largest(), 4) << "30 waited, and were through in a second";
     }
 }
 
@@ -280,6 +377,22 @@ TEST(AutoscalerPolicy, LostSignalsNeverShrinkTheFleet) {
     EXPECT_LE(run.largest(), before);
     EXPECT_GE(run.settled(0.01), 120) << "the window";
     EXPECT_LE(run.settled(0.01), 120 + 10 * (before - 2)) << "one worker at least in ten seconds";
+}
+
+TEST(AutoscalerPolicy, WhatASignalThatWasMissingMayHaveAskedForIsRemembered) {
+    Settings two = settings(1, 40);
+    two.external_target = 1;
+    two.cpu_target = 50;
+    Policy policy(two);
+    Signals signals;
+    signals.fleet.wanted = signals.fleet.ready = 20;
+    signals.fleet.boot_time = seconds(1);
+    signals.cpu = 1;
+    for (int second = 0; second < 600; ++second) policy.decide(signals, seconds(second));
+    signals.external = 1;
+    EXPECT_EQ(policy.decide(signals, seconds(600)).to, 20) << "the window begins with what is known";
+    EXPECT_EQ(policy.decide(signals, seconds(700)).to, 20);
+    EXPECT_LT(policy.decide(signals, seconds(730)).to, 20);
 }
 
 TEST(AutoscalerPolicy, TheMemoryLimitBoundsGrowth) {
@@ -512,6 +625,22 @@ TEST(AutoscalerLoad, InFlightIsAveragedAndAQueueMustStand) {
     EXPECT_EQ(reading->in_flight_now, 4);
     EXPECT_EQ(reading->queue, 5);
     EXPECT_EQ(reading->standing, 0);
+}
+
+TEST(AutoscalerLoad, AQueueStandsWhenItWasSeenForAWhile) {
+    Load load;
+    const auto standing = [&](int ms, double queue) {
+        load.add({std::chrono::milliseconds(ms), queue, 0, {}});
+        return load.read(std::chrono::milliseconds(ms))->standing;
+    };
+    EXPECT_EQ(standing(1000, 5), 0) << "of before nothing is known";
+    EXPECT_EQ(standing(1252, 5), 0);
+    EXPECT_EQ(standing(1498, 4), 0);
+    EXPECT_EQ(standing(1747, 4), 4) << "looks come a little sooner or later";
+    EXPECT_EQ(standing(2001, 3), 3);
+    EXPECT_EQ(standing(2250, 0), 0);
+    EXPECT_EQ(standing(5000, 7), 0) << "in the gap it was gone, as far as is known";
+    EXPECT_EQ(standing(5800, 6), 6);
 }
 
 TEST(AutoscalerLoad, TheRateIsLearntFromWhatCame) {

@@ -19,6 +19,8 @@ namespace {
 using std::chrono::milliseconds;
 using testing::FakeHost;
 
+constexpr double kUntilIdle = 1e9;  // seconds
+
 struct AutoscalerTest : ::testing::Test {
     void start(const Json& section = Json::object()) {
         ASSERT_EQ(host.start(section), CIRCUS_OK) << host.error();
@@ -55,20 +57,23 @@ struct AutoscalerTest : ::testing::Test {
         last_change = model.now();
     }
     Json options_of(const std::string& name) {
-        Json out = name == "web" ? table : Json::object();
+        Json out = name == "web" ? table : others_table;
         out["numprocesses"] = model.wanted();
         out["on_demand"] = on_demand;
         return out;
     }
     Json processes() {
         Json info = Json::object();
-        for (int wid = 1; wid <= model.wanted(); ++wid) {
+        for (int wid = 1; wid <= model.wanted() + lingering; ++wid) {
             const bool is_ready = wid <= model.ready();
+            const bool has_booted = wids_ready.contains(wid);
+            if (is_ready) wids_ready.insert(wid);
             Json process = {{"pid", 1000 + wid},
                             {"wid", wid},
                             {"age", is_ready ? 100.0 : 0.5},
-                            {"cpu", cpu},
-                            {"mem_info1", "10.00M"}};
+                            {"cpu", has_booted ? cpu : boot_cpu.value_or(cpu)},
+                            {"mem_info1", "10.00M"},
+                            {"children", children}};
             if (tells_ready) process["ready"] = is_ready;
             info[std::to_string(1000 + wid)] = process;
         }
@@ -79,7 +84,7 @@ struct AutoscalerTest : ::testing::Test {
                               {"limit", 128},
                               {"in_flight", model.in_flight()},
                               {"accepted", model.accepted()},
-                              {"drops", 0},
+                              {"drops", drops},
                               {"absent", is_blind ? Json{{"queue", "no"}} : Json::object()}};
         const Json datagrams = {
             {"queue", 0}, {"limit", 0}, {"in_flight", 0}, {"accepted", nullptr}, {"absent", Json::object()}};
@@ -134,6 +139,12 @@ struct AutoscalerTest : ::testing::Test {
     queue_model::QueueModel model{even(), 2};
     Json statuses = {{"web", "active"}, {"db", "active"}};
     Json table = {{"autoscale.min", 2}, {"autoscale.max", 40}};
+    Json others_table = Json::object();
+    Json children = Json::array();   // of each process
+    std::set<int> wids_ready;        // at a look before
+    std::optional<double> boot_cpu;  // of a process until it was ready at a look
+    int lingering = 0;               // processes beyond what is wanted
+    double drops = 0;
     std::set<std::string> fails;
     std::map<std::string, int> asked;
     std::vector<FakeHost::Call> changes;  // in the order they were asked for
@@ -161,7 +172,18 @@ TEST_F(AutoscalerTest, AStepIsFollowedUpAndDownByTheCommandsOfAClient) {
     const int first = changes[0].properties.at("nb").get<int>();
     EXPECT_LE(first, largest / 10);
     EXPECT_EQ(changes[0].properties,
-              Json({{"name", "web"}, {"nb", first}, {"drain", 30.0}, {"waiting", false}}));
+              Json({{"name", "web"}, {"nb", first}, {"drain", kUntilIdle}, {"waiting", false}}));
+}
+
+TEST_F(AutoscalerTest, WhatAnOperatorsMaxForbidsGoesAfterTheDrainWhateverItHasInHand) {
+    table["autoscale.drain"] = 7;
+    start();
+    pass(20, 40);
+    changes.clear();
+    EXPECT_EQ(set({{"max", 2}}).status, CIRCUS_OK);
+    pass(2, 40);
+    ASSERT_EQ(count("decr"), 1);
+    EXPECT_EQ(changes[0].properties.at("drain"), 7);
 }
 
 TEST_F(AutoscalerTest, ARampIsFollowedWithoutAQueue) {
@@ -222,6 +244,47 @@ TEST_F(AutoscalerTest, ASlowBootIsWaitedForAndNotAnsweredByMoreAndMore) {
     EXPECT_EQ(model.queue(), 0);
 }
 
+TEST_F(AutoscalerTest, AQueueThatTheirOwnBootMadeDoesNotMultiplyThem) {
+    model = queue_model::QueueModel(even(), 0);
+    model.set_workers(4);
+    table["autoscale.min"] = 4;
+    start();
+    pass(30, 5);
+    EXPECT_EQ(model.queue(), 0);
+    EXPECT_TRUE(changes.empty()) << "15 waited when the first was ready, and were through at once";
+}
+
+TEST_F(AutoscalerTest, ALatencyAsksForTwiceTheWorkersOnceUntilItIsMeasuredAgain) {
+    model = queue_model::QueueModel(even(), 10);
+    table.update({{"autoscale.min", 10},
+                  {"autoscale.max", 100},
+                  {"autoscale.boot_time", 1},  // it is 3
+                  {"autoscale.latency_target", 100}});
+    host.set_gauge("web", "http_observer.latency_p95", 230);
+    start();
+    pass(60, 95);
+    EXPECT_EQ(model.wanted(), 20) << "the busy ones would be 14";
+    const Json last = last_decision();
+    EXPECT_EQ(last.at("signals").at("latency"), 230);
+    EXPECT_FALSE(last.at("wishes").contains("latency")) << "they are busy no more";
+    // A slow backend: whoever asks waits for it, and no worker does much.
+    host.set_gauge("web", "http_observer.latency_p95", 5000);
+    pass(60, 95);
+    EXPECT_EQ(largest, 20);
+    EXPECT_EQ(count("incr"), 1);
+}
+
+TEST_F(AutoscalerTest, ALatencyThatIsTooOldIsAMissingSignal) {
+    table.update({{"autoscale.latency_target", 100}, {"autoscale.max_age", 20}});
+    host.set_gauge("web", "http_observer.latency_p95", 50);
+    start();
+    pass(10, 1);
+    EXPECT_EQ(last_decision().at("missing"), Json::array());
+    EXPECT_NEAR(last_decision().at("signals").at("latency_age").get<double>(), 10, 0.5);
+    pass(15, 1);
+    EXPECT_EQ(last_decision().at("missing"), Json::array({"latency"}));
+}
+
 TEST_F(AutoscalerTest, OnlyWatchersWithATableAreScaled) {
     table = Json::object();
     start();
@@ -258,6 +321,27 @@ TEST_F(AutoscalerTest, EachChangeIsAnEventAndALineAndEachWishAGauge) {
     EXPECT_FALSE(host.gauge("db", "autoscaler.workers"));
 }
 
+TEST_F(AutoscalerTest, AWishThatIsNoMoreIsNone) {
+    start();
+    pass(5, 100);
+    EXPECT_GT(host.gauge("web", "autoscaler.wanted.queue").value(), 2);
+    pass(60, 10);
+    EXPECT_EQ(model.queue(), 0);
+    EXPECT_EQ(host.gauge("web", "autoscaler.wanted.queue"), 0);
+    EXPECT_GT(host.gauge("web", "autoscaler.wanted.busy").value(), 0);
+    EXPECT_FALSE(host.gauge("web", "autoscaler.wanted.cpu")) << "nobody asked for it";
+}
+
+TEST_F(AutoscalerTest, TwoScaledWatchersOnOneSocketAreToldOnce) {
+    others_table = {{"autoscale.max", 5}};
+    start();
+    pass(10, 1);
+    int told = 0;
+    for (const auto& line : host.take_lines())
+        told += line.text.find("db and web are both scaled and share the socket door") != std::string::npos;
+    EXPECT_EQ(told, 1);
+}
+
 TEST_F(AutoscalerTest, ADryRunTellsAndChangesNothing) {
     table["autoscale.dry_run"] = true;
     start();
@@ -267,7 +351,8 @@ TEST_F(AutoscalerTest, ADryRunTellsAndChangesNothing) {
     ASSERT_FALSE(events.empty());
     EXPECT_LE(events.size(), 5u) << "the same is told once";
     EXPECT_EQ(events[0].payload.at("dry_run"), true);
-    EXPECT_EQ(last_decision().at("limit"), "dry run");
+    EXPECT_EQ(last_decision().at("held"), "dry run");
+    EXPECT_EQ(last_decision().at("limit"), "growth") << "and why it would not be more";
 }
 
 TEST_F(AutoscalerTest, PausedItDecidesAndChangesNothingUntilItIsResumed) {
@@ -275,8 +360,10 @@ TEST_F(AutoscalerTest, PausedItDecidesAndChangesNothingUntilItIsResumed) {
     EXPECT_EQ(host.command("autoscale", {{"action", "pause"}, {"name", "web"}}).status, CIRCUS_OK);
     pass(10, 100);
     EXPECT_TRUE(changes.empty());
-    EXPECT_EQ(last_decision().at("limit"), "paused");
+    EXPECT_EQ(last_decision().at("held"), "paused");
+    EXPECT_EQ(last_decision().at("limit"), "growth");
     EXPECT_TRUE(explain().starts_with("paused; "));
+    EXPECT_NE(explain().find(", now 6 (growth, paused)"), std::string::npos) << explain();
     host.command("autoscale", {{"action", "resume"}, {"name", "web"}});
     pass(10, 100);
     EXPECT_GT(count("incr"), 0);
@@ -318,6 +405,25 @@ TEST_F(AutoscalerTest, ExplainHasTheLastHundredDecisionsWithAllSignals) {
                   .get<std::string>()
                   .find("web: "),
               std::string::npos);
+}
+
+TEST_F(AutoscalerTest, ExplainHasWhatAQueueIsJudgedBy) {
+    table["autoscale.max"] = 3;
+    start();
+    pass(5, 100);
+    drops = 7;
+    pass(3, 100);
+    const Json signals = last_decision().at("signals");
+    EXPECT_GT(signals.at("standing").get<double>(), 100);
+    EXPECT_LE(signals.at("standing"), signals.at("queue"));
+    EXPECT_NEAR(signals.at("growth").get<double>(), 70, 25) << "100 come, and three or two are at work";
+    EXPECT_EQ(signals.at("queue_limit"), 128);
+    EXPECT_EQ(signals.at("drops"), 7);
+    EXPECT_EQ(signals.at("in_flight_now"), model.in_flight());
+    EXPECT_NEAR(signals.at("busyness").get<double>(), 1, 0.3);
+    EXPECT_EQ(last_decision().at("limit"), "max");
+    EXPECT_EQ(last_decision().at("held"), "");
+    EXPECT_NE(explain().find(", drops 7"), std::string::npos) << explain();
 }
 
 TEST_F(AutoscalerTest, FiguresThatAreAbsentAreAMissingSignal) {
@@ -364,6 +470,49 @@ TEST_F(AutoscalerTest, CpuCountsFromTheSecondLookAtAProcessOn) {
     EXPECT_EQ(model.wanted(), 4);
 }
 
+TEST_F(AutoscalerTest, TheCpuOfABootIsNoLoad) {
+    has_socket = false;
+    tells_ready = true;
+    table.update({{"autoscale.cpu_target", 50}, {"autoscale.min", 6}});
+    boot_cpu = 100;
+    start();
+    pass(20, 0);
+    EXPECT_EQ(largest, 6) << "min";
+    EXPECT_EQ(last_decision().at("signals").at("cpu"), 10);
+}
+
+TEST_F(AutoscalerTest, CpuIsAveraged) {
+    has_socket = false;
+    table["autoscale.cpu_target"] = 50;
+    start();
+    pass(10, 0);
+    cpu = 150;
+    pass(1, 0);
+    EXPECT_EQ(last_decision().at("signals").at("cpu"), (4 * 10 + 150) / 5);
+    cpu = 10;
+    pass(10, 0);
+    EXPECT_EQ(model.wanted(), 2);
+    cpu = 150;
+    pass(10, 0);
+    EXPECT_GE(model.wanted(), 6) << "and what lasts is load";
+}
+
+TEST_F(AutoscalerTest, WhatTheChildrenOfAWorkerUseIsItsUse) {
+    has_socket = false;
+    table["autoscale.cpu_target"] = 50;
+    cpu = 0;
+    children = {{{"pid", 2000}, {"cpu", 60}, {"mem_info1", "20.00M"}},
+                "Process not found",
+                {{"pid", 2001}, {"cpu", 40}, {"mem_info1", "5.00M"}}};
+    start();
+    pass(1, 0);
+    EXPECT_EQ(model.wanted(), 4);
+    const Json signals = last_decision().at("signals");
+    EXPECT_EQ(signals.at("cpu"), 100);
+    EXPECT_EQ(signals.at("rss_worker"), 35 << 20);
+    EXPECT_EQ(signals.at("rss"), 2 * (35 << 20));
+}
+
 TEST_F(AutoscalerTest, MemoryIsLimitedByWhatTheWorkersTake) {
     table["autoscale.memory_limit"] = "55M";
     start();
@@ -381,6 +530,20 @@ TEST_F(AutoscalerTest, TheBootTimeIsMeasuredWhereTheWatcherTellsWhoIsReady) {
     pass(20, 100);
     // The stand-in for a process says it is 100 s old as soon as it is ready.
     EXPECT_EQ(host.gauge("web", "autoscaler.boot_time"), 100);
+}
+
+TEST_F(AutoscalerTest, ABootThatIsOverBeforeTheNextLookIsMeasuredToo) {
+    tells_ready = true;
+    start();
+    pass(1, 10);
+    host.emit("watcher.web.spawn", {{"watcher", "web"}, {"process_pid", 1003}});
+    host.advance(milliseconds(300));
+    serve();
+    host.emit("watcher.web.ready", {{"watcher", "web"}, {"process_pid", 1003}, {"wid", 3}});
+    host.emit("watcher.web.ready", {{"watcher", "web"}, {"process_pid", 9999}, {"wid", 9}});
+    model = queue_model::QueueModel(even(), 3);
+    pass(3, 10);
+    EXPECT_NEAR(host.gauge("web", "autoscaler.boot_time").value(), 0.3, 0.001);
 }
 
 TEST_F(AutoscalerTest, WorkersThatDieYoungAgainAndAgainAreNotMultiplied) {
@@ -413,6 +576,46 @@ TEST_F(AutoscalerTest, AReloadIsWaitedFor) {
     EXPECT_GT(count("incr"), 0);
 }
 
+TEST_F(AutoscalerTest, AReloadThatTakesItsTimeIsWaitedForUntilItEndsOrIsGivenUp) {
+    start();
+    for (const char* end : {"watcher.web.reload", "watcher.web.reload_failed", "operation.web.restart"}) {
+        host.emit("operation.web.reload", {{"watcher", "web"}});
+        pass(60, 150);
+        EXPECT_TRUE(changes.empty()) << "as one by one takes it";
+        EXPECT_EQ(last_decision().at("limit"), "reload");
+        host.emit(end, {{"watcher", "web"}});
+        pass(2, 150);
+        EXPECT_GT(count("incr"), 0) << end;
+        model = queue_model::QueueModel(even(), 2);
+        changes.clear();
+    }
+}
+
+TEST_F(AutoscalerTest, AReloadOfWhichNobodyTellsTheEndIsOverAfterAWhile) {
+    start();
+    host.emit("operation.web.reload", {{"watcher", "web"}});
+    pass(118, 150);
+    EXPECT_TRUE(changes.empty());
+    pass(5, 150);
+    EXPECT_GT(count("incr"), 0) << "a minute for each of the two";
+}
+
+TEST_F(AutoscalerTest, LoadThatComesBackOnTheWayToZeroMakesItGrow) {
+    table["autoscale.min"] = 0;
+    on_demand = true;
+    start();
+    pass(125, 0);
+    lingering = 1;  // the last one has something in hand
+    pass(100, 0);
+    ASSERT_EQ(model.wanted(), 0);
+    EXPECT_EQ(count("stop"), 0);
+    changes.clear();
+    pass(3, 20);
+    ASSERT_GE(count("incr"), 1);
+    EXPECT_EQ(count("stop") + count("set"), 0);
+    EXPECT_GT(model.wanted(), 0);
+}
+
 TEST_F(AutoscalerTest, ToZeroItDrainsAndStopsAndLeavesOneToStart) {
     table["autoscale.min"] = 0;
     on_demand = true;
@@ -420,7 +623,8 @@ TEST_F(AutoscalerTest, ToZeroItDrainsAndStopsAndLeavesOneToStart) {
     pass(300, 0);
     ASSERT_EQ(changes.size(), 4u);  // 2 -> 1 -> 0
     EXPECT_EQ(changes[0].command, "decr");
-    EXPECT_EQ(changes[1].properties, Json({{"name", "web"}, {"nb", 1}, {"drain", 30.0}, {"waiting", true}}));
+    EXPECT_EQ(changes[1].properties,
+              Json({{"name", "web"}, {"nb", 1}, {"drain", kUntilIdle}, {"waiting", false}}));
     EXPECT_EQ(changes[2].command, "stop");
     EXPECT_EQ(changes[3].properties, Json({{"name", "web"}, {"options", {{"numprocesses", 1}}}}));
     // A connection has started it.
@@ -453,9 +657,13 @@ TEST_F(AutoscalerTest, ACommandThatFailsIsToldAndTriedAgain) {
     fails.insert("incr");
     pass(5, 100);
     EXPECT_EQ(model.wanted(), 2);
+    EXPECT_TRUE(host.take_published().empty()) << "nothing has changed";
+    EXPECT_FALSE(host.kept() && host.kept()->at("watchers").at("web").contains("grown"));
     fails.clear();
     pass(5, 100);
     EXPECT_GT(model.wanted(), 2);
+    EXPECT_EQ(host.take_published().at(0).payload.at("from"), 2);
+    EXPECT_TRUE(host.kept()->at("watchers").at("web").contains("grown"));
 }
 
 TEST_F(AutoscalerTest, AChangedSectionIsInForceAtOnceAndForgetsNothing) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
@@ -113,6 +114,19 @@ TEST(SocketFigures, AClosedConnectionIsNotInFlightAndStaysCounted) {
     expect_accepted(figures, 3U);
 }
 
+TEST(SocketFigures, AConnectionWhoseClientHasClosedItsSideIsInFlightUntilItsWorkerIsThrough) {
+    const sys::Listener socket = listener(64);
+    Clients clients;
+    clients.connect_to(socket, 4);
+    auto accepted = clients.accept_from(socket.fd.get(), 3);
+    ASSERT_EQ(::shutdown(clients.fds[0].get(), SHUT_WR), 0);
+    clients.fds[1].reset();
+    ASSERT_EQ(::shutdown(clients.fds[3].get(), SHUT_WR), 0);
+    EXPECT_EQ(look_at_socket({socket.fd.get()}, {}).in_flight, 3U) << "and the one that waits is not";
+    accepted.clear();
+    EXPECT_EQ(look_at_socket({socket.fd.get()}, {}).in_flight, 0U);
+}
+
 TEST(SocketFigures, ListenersOfOnePortAreSummed) {
     // Either takes all of them, for the kernel may give all of them to one.
     const sys::Listener one = listener(16, true);
@@ -158,28 +172,52 @@ TEST(SocketFigures, AnotherListenersConnectionsAreNotItsOwn) {
     EXPECT_EQ(figures.in_flight, 0U);
 }
 
-TEST(SocketFigures, AUnixSocketHasAQueueAndSaysWhatItHasNot) {
-    char folder[] = "/tmp/circus-figures-XXXXXX";
-    ASSERT_NE(::mkdtemp(folder), nullptr);
+sys::Listener unix_listener(const std::string& path, int backlog) {
     sys::ListenSpec spec;
     spec.family = sys::ListenSpec::Family::Unix;
-    spec.path = std::string(folder) + "/s";
-    spec.backlog = 5;
-    auto socket = sys::listen_on(spec);
-    ASSERT_TRUE(socket) << socket.error().text;
-    Clients clients;
-    clients.connect_to(spec.path, 4);
-    const auto accepted = clients.accept_from(socket->fd.get(), 1);
+    spec.path = path;
+    spec.backlog = backlog;
+    auto made = sys::listen_on(spec);
+    EXPECT_TRUE(made) << made.error().text;
+    return std::move(*made);
+}
 
-    const SocketFigures figures = look_at_socket({socket->fd.get()}, {});
+struct Folder {
+    ~Folder() { std::filesystem::remove_all(path); }
+    std::string path = [] {
+        char name[] = "/tmp/circus-figures-XXXXXX";
+        return std::string(::mkdtemp(name));
+    }();
+};
+
+TEST(SocketFigures, AUnixSocketWhosePathBeginsAsAnothersHasItsOwnConnections) {
+    const Folder folder;
+    const std::string mine = folder.path + "/web", other = mine + "2";
+    const sys::Listener web = unix_listener(mine, 5), web2 = unix_listener(other, 5);
+    Clients clients;
+    clients.connect_to(mine, 1);
+    clients.connect_to(other, 2);
+    const auto accepted = clients.accept_from(web.fd.get(), 1);
+    const auto others = clients.accept_from(web2.fd.get(), 2);
+    EXPECT_EQ(look_at_socket({web.fd.get()}, {}).in_flight, 1U);
+    EXPECT_EQ(look_at_socket({web2.fd.get()}, {}).in_flight, 2U);
+}
+
+TEST(SocketFigures, AUnixSocketHasAQueueAndSaysWhatItHasNot) {
+    const Folder folder;
+    const std::string path = folder.path + "/s";
+    const sys::Listener socket = unix_listener(path, 5);
+    Clients clients;
+    clients.connect_to(path, 4);
+    const auto accepted = clients.accept_from(socket.fd.get(), 1);
+
+    const SocketFigures figures = look_at_socket({socket.fd.get()}, {});
     EXPECT_EQ(figures.queue, 3U);
     EXPECT_EQ(figures.limit, 5U);
     EXPECT_EQ(figures.in_flight, 1U);
     EXPECT_FALSE(figures.accepted);
     EXPECT_EQ(figures.absent.at("accepted"), "no listener of TCP");
     EXPECT_FALSE(figures.absent.at("drops").empty());
-    ::unlink(spec.path.c_str());
-    ::rmdir(folder);
 }
 
 TEST(SocketFigures, WithoutAListenerNothingWaits) {

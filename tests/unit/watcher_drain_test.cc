@@ -19,7 +19,11 @@ using testing::Not;
 using testing::SizeIs;
 
 struct FakeDrain final : DrainPort {
-    bool has_work(pid_t pid, const std::vector<SocketTable::Held>&) override { return !idle.contains(pid); }
+    bool has_work(pid_t pid, const std::vector<SocketTable::Held>&) override {
+        ++looks;
+        if (clock) clock->advance(costs);
+        return !idle.contains(pid);
+    }
     bool has_queued(const std::vector<SocketTable::Held>& sockets) override {
         own += static_cast<int>(
             std::count_if(sockets.begin(), sockets.end(), [](const auto& each) { return each.is_own; }));
@@ -35,6 +39,9 @@ struct FakeDrain final : DrainPort {
     bool can_freeze = false, is_still = false;
     bool is_queued = false;
     int own = 0;  // listeners that were asked about
+    int looks = 0;
+    FakeClock* clock = nullptr;
+    Duration costs{};  // of a look, by that clock
 };
 
 struct WatcherDrainTest : ::testing::Test, FakeStack {
@@ -161,6 +168,50 @@ TEST_F(WatcherDrainTest, PatienceEnds) {
     pass(2s);
     EXPECT_THAT(signals_to(3), ElementsAre(SIGTERM));
     EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+}
+
+TEST_F(WatcherDrainTest, PatienceWithoutAnEndLetsALongRequestBeThroughAndLooksLessAndLessOften) {
+    watcher("web", 4);
+    drain_two(from_seconds(1e9));
+    const auto looks_in = [&](int seconds) {
+        const int before = drained.looks;
+        for (int i = 0; i < 500 * seconds; ++i) pass(2ms);
+        return drained.looks - before;
+    };
+    EXPECT_GT(looks_in(2), 500) << "at first often: one under load is idle for moments only";
+    looks_in(50);
+    EXPECT_LT(looks_in(2), 300);
+    for (int hour = 0; hour < 24; ++hour) pass(1h);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    drained.idle.insert(pids[child("web", 4)]);
+    pass(1s);
+    EXPECT_THAT(signals_to(4), ElementsAre(SIGTERM));
+    EXPECT_THAT(signals_to(3), IsEmpty());
+}
+
+TEST_F(WatcherDrainTest, LooksThatCostMuchAreFew) {
+    watcher("web", 4);
+    drained.clock = &clock;
+    drained.costs = 2ms;
+    drain_two(from_seconds(1e9));
+    const TimePoint before = clock.now();
+    while (clock.now() < before + 10s) pass(1ms);
+    EXPECT_GT(drained.looks, 50);
+    EXPECT_LT(drained.looks, 10s / 2ms / 15);
+}
+
+TEST_F(WatcherDrainTest, WhoHasLessPatienceDecides) {
+    watcher("web", 4);
+    drain_two(from_seconds(1e9));
+    arbiter->set_numprocesses(at("web"), 1, {}, 10s);
+    arbiter->settle();
+    arbiter->set_numprocesses(at("web"), 0, {}, from_seconds(1e9));
+    arbiter->settle();
+    pass(9s);
+    EXPECT_THAT(keeper.sent, IsEmpty());
+    pass(2s);
+    EXPECT_THAT(keeper.sent, SizeIs(3)) << "all but the one that only the last one wanted to go";
+    EXPECT_THAT(signals_to(1), IsEmpty());
 }
 
 TEST_F(WatcherDrainTest, OnesThatAreWantedAgainGoOnInTheirSlotsAndTheOthersGoOnLingering) {

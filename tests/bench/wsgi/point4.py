@@ -12,7 +12,7 @@ import time
 
 import zmq
 
-from measure import run_load, settle_time
+from measure import pace, run_load, settle_time
 from stacks import APP, BLOCKING, HERE, PATIENCE, PYTHON, REUSEPORT, STEERINGS, Running, Trouble
 
 
@@ -67,8 +67,9 @@ def ready_times(build, rows, workers, rounds):
     return {name: statistics.median(times) for name, times in seen.items()}
 
 
-def own_cpu(build, row, workers, users, seconds):
-    """circusd's seconds of CPU in so many seconds under load, with a subscriber to its statistics."""
+def own_cpu(build, row, workers, users, seconds, before=0):
+    """circusd's seconds of CPU in so many seconds under load, with a subscriber to its statistics; `before`: so many
+    seconds more until then."""
     with Running(build, row, workers, statsd=True) as running:
         context = zmq.Context()
         subscriber = context.socket(zmq.SUB)
@@ -77,7 +78,7 @@ def own_cpu(build, row, workers, users, seconds):
         subscriber.setsockopt(zmq.SUBSCRIBE, b"")
         subscriber.connect(f"ipc://{running.directory}/stats")
         spent = []
-        before = settle_time(users)
+        before += settle_time(users)
         start = time.monotonic()
 
         def look():
@@ -132,7 +133,9 @@ BAND = 0.1  # settled: this near to what it is in the end
 def step(build, row, workers, few, many, before, after):
     """From few users to many: how long until the mean wait of a second is what it is in the end."""
     with Running(build, row, workers) as running:
+        first = pace(1)
         load = run_load(running, [(few, before), (many, after)])
+        last_pace = pace(1)
     seconds = {}
     for each in load.requests:
         if not each.error:
@@ -152,4 +155,4 @@ def step(build, row, workers, few, many, before, after):
     most = max(number for _, number in counted)
     full = next((when for when, number in counted if number >= most), after)
     return {"few": few, "many": many, "settled": settled, "final": final, "means": means, "workers": counted,
-            "most": most, "full": max(full, 0), **load.failed()}
+            "most": most, "full": max(full, 0), "pace": (first + last_pace) / 2, "band": BAND, **load.failed()}
