@@ -56,7 +56,7 @@ class UpgradeTest(TakeoverCase):
 [watcher.leaves]
 cmd = "/bin/sh"
 args = ["-c", "setsid sleep 1000 & sleep 0.1"]
-numprocesses = 10
+numprocesses = 20
 min_uptime = 0.0
 ''')
         idle = daemon.wait_active("idle", 1)
@@ -207,7 +207,10 @@ class NoUseTest(TakeoverCase):
         shutil.copy2(BUILD / "tests/bin/circusd-broken", path)
         daemon = self.daemon_
         daemon.client.ok("upgrade", binary=path)
-        wait_until(lambda: daemon.arbiter and os.readlink(f"/proc/{daemon.arbiter}/exe") == path)
+
+        def is_there(arbiter):
+            return arbiter and os.path.realpath(f"/proc/{arbiter}/exe") == path
+        wait_until(lambda: is_there(daemon.arbiter))
         self.assertEqual(daemon.terminate(), 1)
 
 
