@@ -14,6 +14,7 @@
 
 #include "stream/file_sink.hpp"
 #include "stream/journal.hpp"
+#include "stream/pump.hpp"
 
 namespace circus::stream {
 namespace {
@@ -220,6 +221,68 @@ TEST_F(JournalTest, AShorterOneIsMadeLonger) {
     reopen();
     EXPECT_EQ(journal->backlog_of("stdout"), "and more\n");
     EXPECT_EQ(journal->place_of_backlog("stdout").inode, 2U);
+}
+
+// What a pump does with what the one before has left in the journal.
+struct ResumedPump : JournalTest {
+    void SetUp() override {
+        JournalTest::SetUp();
+        char name[] = "/tmp/circus-journal-XXXXXX";
+        ASSERT_NE(mkdtemp(name), nullptr);
+        directory = name;
+        path = directory + "/log";
+    }
+    void TearDown() override { std::filesystem::remove_all(directory); }
+    // Of the file, which `text` is in by now, behind its first `size` bytes.
+    Journal::Place place_in(const std::string& text, std::uint64_t size) const {
+        std::ofstream(path) << text;
+        struct stat about {};
+        EXPECT_EQ(stat(path.c_str(), &about), 0);
+        return {about.st_dev, about.st_ino, size};
+    }
+    // What is in the file when pipe 7 was taken over and everything is written.
+    std::string resumed() {
+        reopen();
+        auto pump = Pump::run(
+            {[](PipeId, const std::optional<std::string>&) {}, [](const Trouble&) {}, [](PipeId) {}}, 1,
+            std::move(journal));
+        EXPECT_TRUE(pump);
+        SinkRequest request;
+        request.spec.filename = request.key = path;
+        (*pump)->add(7, std::move(read_end), request);
+        (*pump)->start(7, getpid());
+        EXPECT_TRUE((*pump)->stop(std::chrono::seconds(5)));
+        std::ostringstream out;
+        out << std::ifstream(path).rdbuf();
+        return out.str();
+    }
+    std::string directory, path;
+};
+
+TEST_F(ResumedPump, ABacklogThatIsInTheFileInPartIsWrittenOnce) {
+    journal->backlog(path, "one\ntwo\nthree\n");
+    journal->writing_backlog(path, place_in("before\none\ntw", 7));
+    EXPECT_EQ(resumed(), "before\none\ntwo\nthree\n");
+}
+
+TEST_F(ResumedPump, SoIsOneOfWhichThereIsMoreInTheFileBefore) {
+    journal->backlog(path, "one\ntwo\nthree\n");
+    Journal::Place place = place_in("two\nth", 0);
+    place.bytes = 4;
+    journal->writing_backlog(path, place);
+    EXPECT_EQ(resumed(), "two\nthree\n");
+}
+
+TEST_F(ResumedPump, ABatchGoesOnInAnotherFileWhereItWasCut) {
+    worker_writes("one\ntwo\nthree\nfo");
+    take(7);
+    journal->writing({1, 2, 3});
+    Journal::Place place = place_in("two\n", 0);
+    place.lines = 1;
+    place.bytes = 1000;  // of another time before each line
+    journal->moved(place);
+    worker_writes("ur\n");
+    EXPECT_EQ(resumed(), "two\nthree\nfour\n");
 }
 
 struct ResumedFile : testing::Test {
