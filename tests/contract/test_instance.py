@@ -222,6 +222,7 @@ class BothKilledTest(InstanceCase):
                 self.assertEqual(daemon.log().count(f"removed {path}"), count, daemon.log_tail())
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(paths[0])
+        self.assertEqual(daemon.terminate(), 0)
 
     def test_AFileThatIsNotItsOwnStaysAndIsAnErrorAsEver(self):
         first = self.start_first(self.SOCKETS)
@@ -240,6 +241,7 @@ class BothKilledTest(InstanceCase):
         third = self.next_daemon(second).launch()
         self.wait_answer(third)
         third.wait_log(f"removed {path}")
+        self.assertEqual(third.terminate(), 0)
 
     def test_WhoIsKilledWhileItStopsThemLeavesThemToTheNext(self):
         first = self.start_first(STUBBORN.replace("@GRACE@", "600"))
