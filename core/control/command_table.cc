@@ -50,9 +50,10 @@ const std::vector<Command>& table() {
          .summary = "list the commands that circusd takes",
          .help = "Lists every command with its arguments: circusd's own, and those that plugins have added.",
          .answer =
-             "`commands`, {name: {`summary`, `help`, `usage`, `changes`, `properties`}}: whether it changes "
-             "something, and what its message takes, {name: {`type`, `required`}}; those of plugins have "
-             "`plugin` in the place of the last two",
+             "`commands`, {name: {`summary`, `help`, `usage`, `changes`, `role`, `properties`}}: whether it "
+             "changes something, the role that it takes, and what its message takes, {name: {`type`, "
+             "`required`}}, with `role` where that takes a higher one; those of plugins have `plugin` in the "
+             "place of the last three",
          .properties = {},
          .render = render_commands},
         {.name = "deaths",

@@ -12,7 +12,7 @@ std::string dump(const Json& value) {
 }
 }  // namespace
 
-// Recursion is bounded: nothing nested deeper than kMaxDepth of request.cc gets in.
+// Recursion is bounded: nothing nested deeper than kDeepestJson gets in.
 std::string repr(const Json& value) {
     std::string out;
     switch (value.type()) {

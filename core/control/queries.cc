@@ -167,9 +167,11 @@ const char* type_word(PropertyType type) {
 
 Json properties_of(const Command& command) {
     Json rows = Json::object();
-    for (const Property& property : command.properties)
-        rows[std::string(property.name)] = {{"type", type_word(property.type)},
-                                            {"required", property.required}};
+    for (const Property& property : command.properties) {
+        Json& row = rows[std::string(property.name)];
+        row = {{"type", type_word(property.type)}, {"required", property.required}};
+        if (property.role > command.role) row["role"] = model::name_of(property.role);
+    }
     if (command.waitable) rows["waiting"] = {{"type", "boolean"}, {"required", false}};
     return rows;
 }
@@ -181,6 +183,7 @@ void commands(Context& context, const Json&, const Reply& reply) {
                                            {"help", command.help},
                                            {"usage", usage(command)},
                                            {"changes", command.changes},
+                                           {"role", model::name_of(command.role)},
                                            {"properties", properties_of(command)}};
     for (const CommandRegistry::Entry* added : context.registry.added())
         rows[added->name] = {

@@ -2,36 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 
 namespace circus::control {
 
 namespace {
-
-// Deeper nesting is refused before anything is parsed: building, printing and destroying a value take stack
-// or time by its depth.
-constexpr int kMaxDepth = 256;
-
-bool too_deep(std::string_view text) {
-    int depth = 0;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                ++i;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > kMaxDepth) return true;
-        } else if (c == ']' || c == '}') {
-            --depth;
-        }
-    }
-    return false;
-}
 
 std::size_t end_of_string(std::string_view text, std::size_t at) {
     for (++at; text[at] != '"'; ++at)
@@ -107,8 +83,7 @@ Parsed parse_request(std::string_view bytes, double now) {
     const auto refuse = [&](Errno number, const std::string& reason, std::string_view id) {
         return Parsed{std::nullopt, error_answer(number, reason, now, id)};
     };
-    if (too_deep(text)) return refuse(Errno::InvalidJson, "json invalid", "null");
-    Json message = Json::parse(text, nullptr, false);
+    Json message = parse_json(text);
     if (message.is_discarded()) return refuse(Errno::InvalidJson, "json invalid", "null");
     if (!message.is_object()) return refuse(Errno::Message, "message invalid: not an object", "null");
 

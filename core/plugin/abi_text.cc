@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "supervise/arbiter.hpp"
 
 namespace circus::plugin {
@@ -66,7 +67,7 @@ int errno_of_status(circus_status status) {
 }
 
 std::string reason_of(circus_status status, const std::string& json) {
-    const Json answer = Json::parse(json, nullptr, false);
+    const Json answer = parse_json(json);
     const auto given = answer.is_object() ? answer.find("reason") : answer.end();
     if (answer.is_object() && given != answer.end() && given->is_string()) return given->get<std::string>();
     return status_words(status);

@@ -8,6 +8,7 @@
 
 #include <circus/abi.h>
 
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 #include "plugin/description.hpp"
 #include "plugin/loader.hpp"
@@ -88,7 +89,7 @@ PluginLookup Catalog::describe(const std::string& file) const {
     };
     const auto run = sys::run_for_answer({describer_, "--describe", file}, deadline_);
     if (!run) return broken(cat("describe: ", run.error().text));
-    const Json answer = Json::parse(run->output, nullptr, false);
+    const Json answer = parse_json(run->output);
     if (run->in_time && answer.is_object() && answer.contains("error") && answer["error"].is_string())
         return broken(answer["error"].get<std::string>());
     const bool answered = run->in_time && run->signal == 0 && run->exit_code == 0;

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 
 namespace circus::plugin {
@@ -47,7 +48,7 @@ std::string row_problem(const Json& row) {
 Status check_options(const std::string& text) {
     constexpr std::string_view kExpected =
         "a JSON object of {\"type\": boolean, integer, number, string, strings or table, …}";
-    const Json rows = Json::parse(text, nullptr, false);
+    const Json rows = parse_json(text);
     if (!rows.is_object())
         return Error{fault("options", rows.is_discarded() ? "no JSON" : "no object", kExpected)};
     for (const auto& [name, row] : rows.items())

@@ -2,9 +2,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 
 namespace circus::plugin {
+
+namespace {
+// A frame has what each side takes by itself, some levels down.
+constexpr int kDeepestFrame = kDeepestJson + 16;
+}  // namespace
 
 std::string dump(const Json& value) {
     return value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -23,7 +29,7 @@ std::string frame(const Json& fields, std::string_view raw_name, std::string_vie
 }
 
 Json parse_frame(const std::string& text) {
-    Json message = Json::parse(text, nullptr, false);
+    Json message = parse_json(text, kDeepestFrame);
     const bool is_frame = message.is_object() && message.contains("m") && message["m"].is_string();
     return is_frame ? message : Json();
 }

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/json.hpp"
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 #include "plugin/abi_text.hpp"
 
@@ -29,7 +29,7 @@ log::Level level_of(circus_level level) {
     return level < CIRCUS_ERROR ? log::Level::Warning : log::Level::Error;
 }
 bool is_object(const std::string& json) {
-    return json.empty() || Json::parse(json, nullptr, false).is_object();
+    return json.empty() || parse_json(json).is_object();
 }
 Milliseconds milliseconds(std::uint64_t ms) {
     return Milliseconds(static_cast<Milliseconds::rep>(std::min(ms, kLongestMs)));

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/json.hpp"
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 #include "plugin/abi_text.hpp"
 #include "plugin/frames.hpp"
@@ -323,7 +323,7 @@ void HostTable::returned(circus_token token, circus_status status, const std::st
 }
 
 circus_status HostTable::complete(circus_token token, circus_status status, std::string json) {
-    const bool is_object = json.empty() || Json::parse(json, nullptr, false).is_object();
+    const bool is_object = json.empty() || parse_json(json).is_object();
     auto owed = take(token);
     if (!owed) {
         misbehaving("a token was answered twice, too late, or is none");

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/json.hpp"
+#include "base/json_text.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 
@@ -14,7 +14,7 @@ void Keepsakes::keep(std::string_view plugin, std::string json) {
 }
 
 void Keepsakes::restore(std::string_view plugin, std::string json) {
-    if (Json::parse(json, nullptr, false).is_object())
+    if (parse_json(json).is_object())
         by_plugin_[to_lower(plugin)] = std::move(json);
     else
         log::warning(cat("plugin ", plugin, ": what it kept makes no sense and is ignored"));

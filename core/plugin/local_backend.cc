@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 #include "model/hook.hpp"
 #include "plugin/abi_text.hpp"
@@ -60,7 +61,7 @@ circus_status Declarations::add(Declared kind, const std::string& name, const st
 
 circus_status Declarations::add_command(const std::string& name, const std::string& help, circus_id id,
                                         std::string& why) {
-    const Json texts = Json::parse(help, nullptr, false);
+    const Json texts = parse_json(help);
     control::CommandRegistry::Entry entry{
         name,
         plugin_,

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.hpp"
 #include "base/text.hpp"
 #include "control/request.hpp"
 #include "plugin/abi_text.hpp"
@@ -17,7 +18,7 @@ HookAnswer hook_answer(circus_status status, const std::string& json) {
     if (status == CIRCUS_OK) return {HookVerdict::Ok, json};
     if (status == CIRCUS_E_AGAIN) return {HookVerdict::Retry, reason_of(status, json)};
     if (status != CIRCUS_DENY) return {HookVerdict::Error, reason_of(status, json)};
-    const Json answer = Json::parse(json, nullptr, false);
+    const Json answer = parse_json(json);
     const bool retry = answer.is_object() && answer.contains("retry") && answer["retry"] == true;
     return {retry ? HookVerdict::Retry : HookVerdict::Deny, reason_of(status, json)};
 }

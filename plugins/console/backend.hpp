@@ -18,6 +18,8 @@ struct Answer {
     bool ok() const { return status == CIRCUS_OK; }
 };
 using Answered = std::function<void(const Answer&)>;
+// A line of the log.
+using Note = std::function<void(const std::string&)>;
 
 class Backend {
   public:

@@ -20,8 +20,8 @@ constexpr const char* kOptions = R"({
     "read_token": {"type": "string", "doc": "who shows it may look; 16 characters at least"},
     "users": {"type": "table", "default": {}, "doc": "NAME = \"HASH\", or { password = \"HASH\", role = \"read\" }"},
     "read_only": {"type": "boolean", "default": false, "doc": "nobody may change anything here"},
-    "allow_add": {"type": "boolean", "default": false, "doc": "watchers may be added, and told what to run"},
-    "hosts": {"type": "strings", "default": [], "doc": "further names by which browsers know this console"},
+    "allow_add": {"type": "boolean", "default": false, "doc": "who may operate has circusd's role admin: may say what runs, end it all, see secrets"},
+    "hosts": {"type": "strings", "default": [], "doc": "further names by which browsers know this console, without a port"},
     "endpoints": {"type": "table", "default": {}, "doc": "further circusds: NAME = \"ENDPOINT\", or { endpoint, pubsub_endpoint, curve }"},
     "interval": {"type": "number", "default": 1.0, "min": 0.1, "max": 3600, "doc": "seconds between two overviews"},
     "session_hours": {"type": "number", "default": 12, "min": 0.01, "max": 8760, "doc": "how long a login lasts"}
@@ -102,6 +102,11 @@ class Console final : public circus::Plugin {
             host().info(
                 "console: every user of this machine may operate here; a token or users in its section "
                 "closes it");
+        if (!settings.asks_who() && !settings.read_only && settings.allow_add)
+            host().warning(
+                "console: with allow_add every user of this machine may say what circusd runs, and so do "
+                "what "
+                "it may");
         if (!settings.is_loopback)
             host().warning(
                 "console: " + settings.host +

@@ -7,6 +7,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
 
+#include "foreign_json.hpp"
+
 namespace console {
 
 namespace {
@@ -52,8 +54,11 @@ Client::Client(Server::Impl& server, tcp::socket socket, Visitor visitor, Wish w
     : server_(server), stream_(std::move(socket)), visitor_(std::move(visitor)), wish_(std::move(wish)) {
     server_.opened();
     next_ = stack().feed.last(wish_.past);
-    hello_ = circus::detail::dump(
-        {{"type", "hello"}, {"role", role_name(visitor_.role)}, {"user", visitor_.user}, {"seq", next_}});
+    hello_ = circus::detail::dump({{"type", "hello"},
+                                   {"role", role_name(visitor_.role)},
+                                   {"user", visitor_.user},
+                                   {"seq", next_},
+                                   {"interval", std::chrono::duration<double>(server_.interval()).count()}});
     show_endpoints(circus::detail::dump(server_.stacks().list()));
 }
 
@@ -94,7 +99,7 @@ void Client::read() {
 }
 
 void Client::take(const std::string& text) {
-    const Json message = Json::parse(text, nullptr, false);
+    const Json message = parse_foreign(text);
     if (!message.is_object() || !message.contains("watcher")) return;
     const Json& watcher = message["watcher"];
     wish_.watcher = watcher.is_string() ? watcher.get<std::string>() : std::string();

@@ -1,6 +1,6 @@
 // One WebSocket at /api/v1/events. What it is sent are JSON objects:
 //
-//     {"type": "hello", "role", "user", "seq"}
+//     {"type": "hello", "role", "user", "seq", "interval"}
 //     {"type": "events", "events": [{"seq", "topic", "payload"}, …]}
 //     {"type": "lost", "count"}                      it read too slowly: so many events are missing here
 //     {"type": "endpoints", "endpoints": […]}  with the first message, and at each change

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <utility>
 
 namespace console {
 
@@ -25,8 +26,15 @@ bool is_json(std::string_view type) {
 
 }  // namespace
 
-Gate::Gate(const Settings& settings, Sessions& sessions)
-    : settings_(settings), sessions_(sessions), open_csrf_(random_word()) {
+Response too_many_attempts(std::chrono::seconds wait) {
+    const std::string seconds = std::to_string(wait.count());
+    Response response = refusal(429, "too many attempts; wait " + seconds + " s");
+    response.headers.emplace_back("Retry-After", seconds);
+    return response;
+}
+
+Gate::Gate(const Settings& settings, Sessions& sessions, Note warn)
+    : settings_(settings), sessions_(sessions), warn_(std::move(warn)), open_csrf_(random_word()) {
     set_port(settings.port);
 }
 
@@ -67,13 +75,21 @@ Role Gate::role_of_token(std::string_view token) const {
     return settings_.capped(full ? Role::Operate : reads ? Role::Read : Role::None);
 }
 
+std::optional<Response> Gate::refuse_token(const std::string& peer, Time now) {
+    if (const auto wait = throttle_.wrong_token(peer, now)) return too_many_attempts(*wait);
+    warn_("console: a token from " + peer + " was refused");
+    return std::nullopt;
+}
+
 std::optional<Response> Gate::recognise(const Request& request, Time now, Visitor& visitor) {
     visitor = {};
     if (const auto given = request.header("authorization"); !given.empty()) {
         constexpr std::string_view kBearer = "bearer ";
-        if (to_lower(given.substr(0, kBearer.size())) == kBearer)
+        if (to_lower(given.substr(0, kBearer.size())) == kBearer) {
             visitor.role = role_of_token(trimmed(given.substr(kBearer.size())));
-        if (visitor.role != Role::None) return std::nullopt;
+            if (visitor.role != Role::None) return std::nullopt;
+            if (auto refused = refuse_token(request.peer, now)) return refused;
+        }
         Response response = refusal(401, "the token in Authorization is not one of this console's");
         response.headers.emplace_back("WWW-Authenticate", "Bearer");
         return response;

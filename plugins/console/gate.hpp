@@ -8,6 +8,8 @@
 // browser
 //   adds by itself.
 //
+// A token in the header that is right always lets in at once; wrong ones are written down and throttled.
+//
 // Where the configuration has neither tokens nor users, everybody who gets here may operate. On the console's
 // thread.
 #pragma once
@@ -15,9 +17,11 @@
 #include <optional>
 #include <string>
 
+#include "backend.hpp"
 #include "http.hpp"
 #include "sessions.hpp"
 #include "settings.hpp"
+#include "throttle.hpp"
 
 namespace console {
 
@@ -30,7 +34,8 @@ struct Visitor {
 
 class Gate {
   public:
-    Gate(const Settings& settings, Sessions& sessions);
+    // `warn`: of who was refused.
+    Gate(const Settings& settings, Sessions& sessions, Note warn);
 
     // Of every request; nothing: it may come in.
     std::optional<Response> refuse(const Request& request) const;
@@ -41,6 +46,10 @@ class Gate {
 
     // The role that a token gives.
     Role role_of_token(std::string_view token) const;
+    // Of one that gives none: it is counted and written down, or there have been too many, and that is the
+    // answer.
+    std::optional<Response> refuse_token(const std::string& peer, Time now);
+    Throttle& throttle() { return throttle_; }
     // Two consoles on one host share their cookies: each has a name of its own.
     const std::string& cookie_name() const { return cookie_; }
     void set_port(std::uint16_t port);  // the one that was bound
@@ -51,8 +60,12 @@ class Gate {
 
     const Settings& settings_;
     Sessions& sessions_;
+    Note warn_;
+    Throttle throttle_;
     std::string cookie_;
     std::string open_csrf_;  // for writes of those who need no session
 };
+
+Response too_many_attempts(std::chrono::seconds wait);
 
 }  // namespace console

@@ -1,5 +1,6 @@
 #include "http_connection.hpp"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -40,6 +41,12 @@ Request request_of(const Message& message, const std::string& peer) {
     for (const auto& field : message)
         request.headers.emplace_back(to_lower(text_of(field.name_string())), text_of(field.value()));
     return request;
+}
+
+// For the log: without the query, and not all of a very long one.
+std::string path_of(const Request& request) {
+    constexpr std::size_t kMost = 200;
+    return request.target.substr(0, std::min(request.target.find('?'), kMost));
 }
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -107,9 +114,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
             if (!stopped)
                 self->answered(mine, refusal(504, "circusd has not answered yet; it may be still at it"));
         });
-        server_.router().handle(request, now, [self = shared_from_this(), mine](Response response) {
+        const auto answer = [self = shared_from_this(), mine](Response response) {
             self->answered(mine, std::move(response));
-        });
+        };
+        try {
+            server_.router().handle(request, now, answer);
+        } catch (const std::exception& thrown) {
+            server_.log(CIRCUS_ERROR, "console: " + request.method + ' ' + path_of(request) + " from " +
+                                          peer_ + ": " + thrown.what());
+            answer(refusal(500, "that has failed; the log says more"));
+        }
     }
 
     void upgrade(const Request& request, Time now) {

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "foreign_json.hpp"
+
 namespace console {
 
 namespace {
@@ -58,8 +60,7 @@ circus_status status_of(const Json& answer) {
         case 2:
             return CIRCUS_E_NOT_FOUND;
         case 4:
-            return answer.value("reason", std::string()).starts_with("permission denied") ? CIRCUS_DENY
-                                                                                          : CIRCUS_E_AGAIN;
+            return text_in(answer, "reason").starts_with("permission denied") ? CIRCUS_DENY : CIRCUS_E_AGAIN;
         case 5:
             return CIRCUS_E_CONFLICT;
         case 6:
@@ -156,17 +157,17 @@ void Link::follow_connection() {
                 say("");
                 break;
             case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-                ended(settings_.keys ? settings_.control + " does not let in the key of `curve`"
-                                     : settings_.control + " does not let this user in");
+                end(settings_.keys ? settings_.control + " does not let in the key of `curve`"
+                                   : settings_.control + " does not let this user in");
                 break;
             case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 if (event->value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
-                    ended(settings_.control + (settings_.keys ? " wants no key: leave `curve` away"
-                                                              : " wants a key: `curve` names its file"));
+                    end(settings_.control + (settings_.keys ? " wants no key: leave `curve` away"
+                                                            : " wants a key: `curve` names its file"));
                 break;
             case ZMQ_EVENT_DISCONNECTED:
                 // After a handshake that failed it is known why.
-                if (is_connected_) ended("nobody answers at " + settings_.control);
+                if (is_connected_) end("nobody answers at " + settings_.control);
                 break;
             case ZMQ_EVENT_CONNECT_DELAYED:
                 is_reached_ = false;
@@ -183,7 +184,7 @@ void Link::follow_connection() {
     }
 }
 
-void Link::ended(const std::string& problem) {
+void Link::end(const std::string& problem) {
     is_connected_ = false;
     say(problem);
     for (const auto& [number, until] : std::exchange(waiting_, {}))
@@ -192,7 +193,7 @@ void Link::ended(const std::string& problem) {
 
 void Link::take_answers() {
     for (auto frames = receive_frames(control_); !frames.empty(); frames = receive_frames(control_)) {
-        Json answer = frames.size() == 1 ? Json::parse(frames[0], nullptr, false) : Json();
+        Json answer = frames.size() == 1 ? parse_foreign(frames[0]) : Json();
         const auto id = answer.is_object() ? answer.find("id") : answer.end();
         if (!answer.is_object() || id == answer.end() || !id->is_number_unsigned()) continue;
         const auto number = id->get<std::uint64_t>();
@@ -204,17 +205,16 @@ void Link::take_answers() {
         }
         knows_events_ = true;
         if (status_of(answer) == CIRCUS_OK)
-            subscribe(answer.value("options", Json::object()));
+            subscribe(object_in(answer, "options"));
         else
-            say(settings_.control + ": " + answer.value("reason", std::string("an error")));
+            say(settings_.control + ": " + text_in(answer, "reason", "an error"));
     }
 }
 
 void Link::subscribe(const Json& options) {
-    const auto told = options.is_object() ? options.find("pubsub_endpoint") : options.end();
     std::string address = settings_.events;
-    if (address.empty() && told != options.end() && told->is_string())
-        address = reachable_events(told->get<std::string>(), settings_.control);
+    if (const auto told = text_in(options, "pubsub_endpoint"); address.empty() && !told.empty())
+        address = reachable_events(told, settings_.control);
     if (address.empty() || address == subscribed_) return;
     try {
         if (!subscribed_.empty()) events_.disconnect(std::exchange(subscribed_, {}));

@@ -44,6 +44,8 @@ class Link {
     void receive(Time now);
     // Answers what has waited too long.
     void give_up(Time now);
+    // What is under way is answered: it is not known what became of it.
+    void end(const std::string& problem);
     // Whether it wants to be looked at again soon, whatever comes.
     bool has_waiting() const { return !waiting_.empty() || (is_connected_ && !knows_events_); }
 
@@ -55,7 +57,6 @@ class Link {
     void take_answers();
     void take_events();
     void subscribe(const circus::Json& options);
-    void ended(const std::string& problem);
     void say(const std::string& problem);
 
     const EndpointSettings& settings_;

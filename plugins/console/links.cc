@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <thread>
@@ -18,7 +19,8 @@ namespace console {
 
 namespace {
 
-constexpr long kWhileWaitingMs = 200;  // how exact the end of a patience of seconds is
+constexpr long kWhileWaitingMs = 200;             // how exact the end of a patience of seconds is
+constexpr auto kPause = std::chrono::seconds(1);  // before one that has failed is made anew
 
 struct Asked {
     std::size_t link;
@@ -49,7 +51,7 @@ class Links::Thread {
             try {
                 run();
             } catch (const std::exception& thrown) {
-                // What ZeroMQ cannot do at all, as having one more descriptor.
+                // What ZeroMQ cannot do at all, as waiting for anybody.
                 for (std::size_t at = 0; at < settings_.size(); ++at) heard_.state(at, thrown.what());
                 refuse_all(thrown.what());
             }
@@ -89,24 +91,66 @@ class Links::Thread {
         return !is_over_;
     }
 
+    // One of the circusds. Without a link it has failed, because of `why`.
+    struct Place {
+        std::optional<Link> link;
+        std::string why;
+        Link::Time again{};
+    };
+
     void run() {
         zmq::context_t context(1);
-        std::deque<Link> links;
-        for (std::size_t at = 0; at < settings_.size(); ++at)
-            links.emplace_back(context, settings_[at], "inproc://connection-" + std::to_string(at),
-                               told_of(at));
+        std::deque<Place> places(settings_.size());
         while (true) {
-            wait(links);
+            const auto now = std::chrono::steady_clock::now();
+            for (std::size_t at = 0; at < places.size(); ++at) {
+                if (places[at].link || now < places[at].again) continue;
+                // A name is free again only some time after its link has gone.
+                const std::string watch = "inproc://connection-" + std::to_string(++made_);
+                attempt(places[at], at,
+                        [&] { places[at].link.emplace(context, settings_[at], watch, told_of(at)); });
+            }
+            wait(places);
             std::deque<Asked> taken;
             if (!take(taken)) return;
-            const auto now = std::chrono::steady_clock::now();
-            for (const Asked& each : taken)
-                links[each.link].ask(each.number, each.command, each.properties, now);
-            for (Link& link : links) {
-                link.receive(now);
-                link.give_up(now);
-            }
+            for (const Asked& each : taken) ask(places[each.link], each);
+            for (std::size_t at = 0; at < places.size(); ++at) look(places[at], at);
         }
+    }
+
+    // False: what it does was thrown out of, and the link is gone.
+    template <class Function>
+    bool attempt(Place& place, std::size_t at, const Function& function) {
+        try {
+            function();
+            return true;
+        } catch (const std::exception& thrown) {
+            place.why = settings_[at].control + ": " + thrown.what();
+            place.again = std::chrono::steady_clock::now() + kPause;
+        }
+        if (place.link)
+            place.link->end(place.why);
+        else
+            heard_.state(at, place.why);
+        place.link.reset();
+        return false;
+    }
+
+    void ask(Place& place, const Asked& asked) {
+        const auto now = std::chrono::steady_clock::now();
+        const auto forward = [&] { place.link->ask(asked.number, asked.command, asked.properties, now); };
+        if (place.link && attempt(place, asked.link, forward)) return;
+        heard_.answer(asked.number, CIRCUS_E_AGAIN,
+                      failure_text(settings_[asked.link].name + ": " + place.why));
+    }
+
+    void look(Place& place, std::size_t at) {
+        if (!place.link) return;
+        const auto now = std::chrono::steady_clock::now();
+        attempt(place, at, [&] {
+            place.link->receive(now);
+            place.link->give_up(now);
+        });
     }
 
     Link::Told told_of(std::size_t at) {
@@ -117,13 +161,15 @@ class Links::Thread {
                 [this, at](std::string problem) { heard_.state(at, std::move(problem)); }};
     }
 
-    void wait(std::deque<Link>& links) const {
+    void wait(std::deque<Place>& places) const {
         std::vector<zmq::pollitem_t> items{{nullptr, wake_, ZMQ_POLLIN, 0}};
         bool has_waiting = false;
-        for (Link& link : links) {
-            for (zmq::socket_t* const socket : {&link.control(), &link.events(), &link.watch()})
+        for (Place& place : places) {
+            has_waiting = has_waiting || !place.link || place.link->has_waiting();
+            if (!place.link) continue;
+            for (zmq::socket_t* const socket :
+                 {&place.link->control(), &place.link->events(), &place.link->watch()})
                 items.push_back({socket->handle(), 0, ZMQ_POLLIN, 0});
-            has_waiting = has_waiting || link.has_waiting();
         }
         if (zmq_poll(items.data(), static_cast<int>(items.size()), has_waiting ? kWhileWaitingMs : -1) < 0 &&
             zmq_errno() != EINTR)
@@ -149,6 +195,7 @@ class Links::Thread {
     std::mutex mutex_;
     std::deque<Asked> asked_;
     bool is_over_ = false;
+    std::uint64_t made_ = 0;  // links so far
     std::thread thread_;
 };
 

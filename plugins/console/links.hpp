@@ -5,6 +5,9 @@
 // back, to be carried out when nobody expects it any more. Of those that are under way when a connection ends
 // it is not known whether they were done; that is what their answer says.
 //
+// What goes wrong with one of them, and is thrown, ends that one's connections; they are made anew after a
+// pause. The others go on.
+//
 // What is heard is told from the thread of the links, from start() until stop() returns.
 #pragma once
 

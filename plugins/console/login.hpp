@@ -1,5 +1,5 @@
 // Login: a token or a user's password becomes a session, whose cookie is HttpOnly and SameSite=Strict. Wrong
-// ones are throttled by address. On the console's thread.
+// ones are throttled (Throttle). On the console's thread.
 #pragma once
 
 #include <string>
@@ -7,15 +7,13 @@
 #include "backend.hpp"
 #include "gate.hpp"
 #include "http.hpp"
-#include "throttle.hpp"
 
 namespace console {
 
 class Login {
   public:
-    // What is worth a line in the log.
-    using Note = std::function<void(const std::string&)>;
-    Login(const Settings& settings, Sessions& sessions, Gate& gate, Passwords& passwords, Note note);
+    // `warn`: of who was refused.
+    Login(const Settings& settings, Sessions& sessions, Gate& gate, Passwords& passwords, Note warn);
 
     // {"user", "password"} or {"token"}.
     void log_in(const Request& request, Time now, const Respond& respond);
@@ -24,6 +22,9 @@ class Login {
     Response session(const Visitor& visitor) const;
 
   private:
+    // With Role::None the name or its password was wrong.
+    void checked(const Request& request, const std::string& user, Role role, Time now,
+                 const Respond& respond);
     void finish(const Request& request, const std::string& user, Role role, Time now, const Respond& respond);
     std::string cookie(const Request& request, const std::string& value, long long seconds) const;
 
@@ -31,8 +32,7 @@ class Login {
     Sessions& sessions_;
     Gate& gate_;
     Passwords& passwords_;
-    Note note_;
-    Throttle throttle_;
+    Note warn_;
     PasswordHash nobody_ = PasswordHash::of_nobody();
 };
 

@@ -31,7 +31,11 @@ Json responses(bool is_write) {
         {"200", {{"description", "circusd's answer"}, {"content", content(reference("schemas", "Answer"))}}},
         {"400", reference("responses", "Error")},
         {"401", reference("responses", "Error")},
-        {"404", reference("responses", "Error")}};
+        {"404", reference("responses", "Error")},
+        {"429", reference("responses", "Error")},
+        {"500", reference("responses", "Error")},
+        {"503", reference("responses", "Error")},
+        {"504", reference("responses", "Error")}};
     if (is_write)
         for (const char* status : {"403", "409", "415"}) all[status] = reference("responses", "Error");
     return all;
@@ -82,7 +86,8 @@ Json command_operation(const std::string& name, const Json& row) {
                    {"parameters", {reference("parameters", "Csrf")}},
                    {"requestBody", {{"required", needs_body}, {"content", content(std::move(schema))}}},
                    {"responses", responses(true)}};
-    if (row.contains("changes")) operation["x-circus-changes"] = row["changes"];
+    for (const char* fact : {"changes", "role"})
+        if (row.contains(fact)) operation[std::string("x-circus-") + fact] = row[fact];
     return operation;
 }
 
@@ -118,7 +123,6 @@ void add_own(Json& paths) {
                                                   {{"user", {{"type", "string"}}},
                                                    {"password", {{"type", "string"}}},
                                                    {"token", {{"type", "string"}}}}}})}};
-    login["responses"]["429"] = reference("responses", "Error");
     paths["/api/v1/login"]["post"] = std::move(login);
     paths["/api/v1/logout"]["post"] = own_operation("ends the session", true);
     paths["/api/v1/endpoints"]["get"] = own_operation(

@@ -1,9 +1,12 @@
 #include "overview.hpp"
 
+#include <array>
+#include <exception>
 #include <utility>
 
 #include <circus/values.hpp>
 
+#include "foreign_json.hpp"
 #include "http.hpp"
 
 namespace console {
@@ -13,6 +16,7 @@ namespace {
 // How long options and counts are believed without an event that says they changed.
 constexpr auto kBelieved = std::chrono::seconds(10);
 constexpr const char* kFigures = "figures";
+constexpr std::array kOptions{"numprocesses", "priority", "singleton"};
 
 // A watcher's name as topics have it.
 std::string topic_name(const std::string& watcher) {
@@ -22,15 +26,10 @@ std::string topic_name(const std::string& watcher) {
     return name;
 }
 
-double number_in(const Json& process, const char* key) {
-    const auto at = process.find(key);
-    return at != process.end() && at->is_number() ? at->get<double>() : 0;
-}
-
-const Json& part(const std::map<std::string, Json>& answers, const char* command, const char* key) {
+const Json& answer_to(const char* command, const std::map<std::string, Json>& answers) {
     static const Json kNothing = Json::object();
     const auto at = answers.find(command);
-    return at != answers.end() && at->second.contains(key) ? at->second.at(key) : kNothing;
+    return at != answers.end() ? at->second : kNothing;
 }
 
 }  // namespace
@@ -47,7 +46,7 @@ void Overview::ask(Time now, Ready ready) {
                          [this, round, command](const Answer& answer) { take(round, command, answer); });
     };
     send("status", Json::object());
-    send("stats", Json::object());
+    send("stats", {{"children", false}});  // which take most of the time, and nobody is shown
     send("listsockets", {{"figures", true}});
     send("dstats", Json::object());
     if (!wants_figures) return;
@@ -70,12 +69,12 @@ void Overview::take(const std::shared_ptr<Round>& round, const std::string& comm
 
 // Without them there is a round all the same: a Circus in Python has none.
 void Overview::take_figures(const Answer& answer) {
-    figures_ = answer.ok() ? answer.fields.value("watchers", Json::object()) : Json::object();
+    figures_ = answer.ok() ? object_in(answer.fields, "watchers") : Json::object();
     if (!answer.ok() && answer.status != CIRCUS_E_NOT_FOUND) figures_changed_ = true;
 }
 
 void Overview::ask_options(const std::shared_ptr<Round>& round) {
-    const Json& statuses = part(round->answers, "status", "statuses");
+    const Json& statuses = object_in(answer_to("status", round->answers), "statuses");
     std::erase_if(options_, [&](const auto& each) { return !statuses.contains(each.first); });
     std::vector<std::string> unknown;
     for (const auto& watcher : statuses.items())
@@ -84,19 +83,19 @@ void Overview::ask_options(const std::shared_ptr<Round>& round) {
             unknown.push_back(watcher.key());
     round->open = unknown.size();
     for (const auto& name : unknown)
-        backend_.command("get", {{"name", name}, {"keys", {"numprocesses", "priority", "singleton"}}},
+        backend_.command("get", {{"name", name}, {"keys", kOptions}},
                          [this, round, name](const Answer& answer) {
                              // Not an error of the round: it may have been removed meanwhile.
-                             if (answer.ok()) options_[name] = {answer.fields.at("options"), now_};
+                             if (answer.ok()) options_[name] = {object_in(answer.fields, "options"), now_};
                              if (--round->open == 0) finish(*round);
                          });
 }
 
 // How many processes were replaced, and why, since circusd was started.
-void Overview::add_restarts(Json& row) const {
-    const auto known = figures_.find(row.at("name").get<std::string>());
+void Overview::add_restarts(const std::string& watcher, Json& row) const {
+    const auto known = figures_.find(watcher);
     if (known == figures_.end() || !known->is_object()) return;
-    const Json reasons = known->value("replaced", Json::object());
+    const Json& reasons = object_in(*known, "replaced");
     std::uint64_t sum = 0;
     for (const auto& count : reasons)
         if (count.is_number_integer()) sum += count.get<std::uint64_t>();
@@ -106,7 +105,8 @@ void Overview::add_restarts(Json& row) const {
 
 Json Overview::watchers(const Round& round) const {
     Json rows = Json::array();
-    for (const auto& [name, state] : part(round.answers, "status", "statuses").items()) {
+    const Json& statuses = object_in(answer_to("status", round.answers), "statuses");
+    for (const auto& [name, state] : statuses.items()) {
         double cpu = 0;
         double rss = 0;
         double mem = 0;
@@ -121,28 +121,53 @@ Json Overview::watchers(const Round& round) const {
             }
         const auto counted = counted_.find(topic_name(name));
         const Counted sums = counted == counted_.end() ? Counted{} : counted->second;
-        Json row{{"name", name}, {"status", state}, {"running", running},    {"cpu", cpu},
-                 {"mem", mem},   {"rss", rss},      {"spawns", sums.spawns}, {"deaths", sums.deaths}};
+        Json row{{"name", name},
+                 {"status", state.is_string() ? state : Json("unknown")},
+                 {"running", running},
+                 {"cpu", cpu},
+                 {"mem", mem},
+                 {"rss", rss},
+                 {"spawns", sums.spawns},
+                 {"deaths", sums.deaths}};
         if (const auto known = options_.find(name); known != options_.end())
-            row.update(known->second.options);
-        add_restarts(row);
+            for (const char* const option : kOptions)
+                if (known->second.options.contains(option)) row[option] = known->second.options.at(option);
+        add_restarts(name, row);
         rows.push_back(std::move(row));
     }
     return rows;
 }
 
 void Overview::finish(const Round& round) {
+    // Whatever happens here, those who wait get to know, and the next round can begin.
     const auto waiting = std::exchange(waiting_, {});
-    Answer result = round.failure;
-    if (result.ok()) {
-        infos_ = part(round.answers, "stats", "infos");
-        result.fields = {{"status", "ok"},
-                         {"time", round.answers.at("status").value("time", 0.0)},
-                         {"watchers", watchers(round)},
-                         {"sockets", part(round.answers, "listsockets", "sockets")},
-                         {"daemon", part(round.answers, "dstats", "info")}};
+    std::exception_ptr wrong;
+    Answer result{CIRCUS_E_EXCEPTION, {{"status", "error"}, {"reason", "the overview has failed"}}};
+    try {
+        result = result_of(round);
+    } catch (...) {
+        wrong = std::current_exception();
     }
-    for (const Ready& ready : waiting) ready(result);
+    for (const Ready& ready : waiting) {
+        try {
+            ready(result);
+        } catch (...) {
+            wrong = std::current_exception();
+        }
+    }
+    if (wrong) std::rethrow_exception(wrong);
+}
+
+Answer Overview::result_of(const Round& round) {
+    if (!round.failure.ok()) return round.failure;
+    const auto& answers = round.answers;
+    infos_ = object_in(answer_to("stats", answers), "infos");
+    return {CIRCUS_OK,
+            {{"status", "ok"},
+             {"time", number_in(answer_to("status", answers), "time")},
+             {"watchers", watchers(round)},
+             {"sockets", array_in(answer_to("listsockets", answers), "sockets")},
+             {"daemon", object_in(answer_to("dstats", answers), "info")}}};
 }
 
 void Overview::heard(const std::string& topic, const Json& payload) {

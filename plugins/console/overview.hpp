@@ -42,12 +42,14 @@ class Overview {
         Answer failure;
         std::map<std::string, circus::Json> answers;  // by command
     };
+    // What answers hold is not taken on trust: of a part that is none an empty one stands there.
     void take(const std::shared_ptr<Round>& round, const std::string& command, const Answer& answer);
     void take_figures(const Answer& answer);
     void ask_options(const std::shared_ptr<Round>& round);
     void finish(const Round& round);
+    Answer result_of(const Round& round);
     circus::Json watchers(const Round& round) const;
-    void add_restarts(circus::Json& row) const;
+    void add_restarts(const std::string& watcher, circus::Json& row) const;
 
     Backend& backend_;
     Time now_{};

@@ -1,5 +1,7 @@
-// What a visitor may ask of circusd: decided by the answer of `commands`, in which each of circusd's own
-// commands says whether it changes something. One that does not say so is taken to.
+// What a visitor may ask of circusd. Of who only reads that is decided by the answer of `commands`, in which
+// each of circusd's own commands says whether it changes something, and which role it takes; one that does
+// not say so is taken to change something. What circusd gives to its role admin alone nobody has here, unless
+// allow_add gives it to who may operate.
 #pragma once
 
 #include <optional>
@@ -19,6 +21,9 @@ std::optional<std::string> refusal_of(Role role, bool allow_add, const std::stri
 // in Python does not know): {option: {"effect", "type", "value"}}, of which the last two may be missing.
 // "effect" is "respawn" or "restart" where a change costs processes.
 circus::Json editable(Role role, bool allow_add, const circus::Json& answer);
+
+// Whether it is one of those that circusd and a Circus in Python are asked all the time, and change nothing.
+bool is_query(const std::string& command, const circus::Json& properties);
 
 // Who only reads does not see values of environments, in which secrets are kept.
 void hide_secrets(circus::Json& answer);

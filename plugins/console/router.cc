@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "assets.hpp"
+#include "foreign_json.hpp"
 #include "openapi.hpp"
 #include "rights.hpp"
 
@@ -83,14 +84,44 @@ Json query_of(const Request& request) {
     return query;
 }
 
+// What goes wrong with an answer fails the request that it is for; whoever brought it hears of it as well,
+// and writes it down.
+template <class Function>
+Answered guarded(const Respond& respond, Function function) {
+    return [respond, function = std::move(function)](const Answer& answer) {
+        try {
+            function(answer);
+        } catch (const std::exception&) {
+            respond(refusal(500, "the answer of circusd is not what it should be; the log says more"));
+            throw;
+        }
+    };
+}
+
 void command_to(Stack& stack, const std::string& command, const Json& properties, Role role,
                 const Respond& respond) {
-    stack.backend.command(command, properties, [role, respond](const Answer& answer) {
-        if (role == Role::Operate) return respond(response_to(answer));
-        Answer shown = answer;
-        hide_secrets(shown.fields);
-        respond(response_to(shown));
-    });
+    stack.backend.command(command, properties, guarded(respond, [role, respond](const Answer& answer) {
+                              if (role == Role::Operate) return respond(response_to(answer));
+                              Answer shown = answer;
+                              hide_secrets(shown.fields);
+                              respond(response_to(shown));
+                          }));
+}
+
+// A page of another plugin; nothing: it is none that could be sent.
+std::optional<Response> page_of(const Json& answer) {
+    const double code = answer.contains("code") ? number_in(answer, "code") : 200;
+    const std::string type = text_in(answer, "type", "text/plain");
+    const bool is_line = std::none_of(type.begin(), type.end(), [](unsigned char c) { return c < ' '; });
+    const auto body = answer.find("body");
+    if (!(code >= 200 && code < 600) || !is_line || body == answer.end() || !body->is_string())
+        return std::nullopt;
+    return Response{static_cast<int>(code), type, body->get<std::string>(), {}};
+}
+
+std::string shortened(std::string text) {
+    constexpr std::size_t kMost = 200;
+    return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
 }
 
 bool is_api(const std::vector<std::string>& path) {
@@ -101,7 +132,7 @@ bool is_api(const std::vector<std::string>& path) {
 
 Response response_to(const Answer& answer) {
     if (answer.ok()) return json_response(200, answer.fields);
-    const std::string reason = answer.fields.value("reason", std::string());
+    const std::string reason = text_in(answer.fields, "reason");
     int status = 500;
     if (answer.status == CIRCUS_E_NOT_FOUND || reason.ends_with(" not found"))
         status = 404;
@@ -119,8 +150,8 @@ Response response_to(const Answer& answer) {
     return json_response(status, answer.fields);
 }
 
-Router::Router(const Settings& settings, Gate& gate, Login& login, Stacks& stacks)
-    : settings_(settings), gate_(gate), login_(login), stacks_(stacks) {}
+Router::Router(const Settings& settings, Gate& gate, Login& login, Stacks& stacks, Note tell)
+    : settings_(settings), gate_(gate), login_(login), stacks_(stacks), tell_(std::move(tell)) {}
 
 void Router::handle(const Request& request, Time now, const Respond& respond) {
     if (auto refused = gate_.refuse(request)) return respond(std::move(*refused));
@@ -154,23 +185,23 @@ void Router::forward(const std::string& name, const Request& request, Time now, 
                      {"path", "/" + name},
                      {"query", query_of(request)},
                      {"accept", request.header("accept")}};
-    stacks_.own().backend.command(name + ".http", asked, [request, respond](const Answer& answer) {
+    const auto answered = [name, request, respond](const Answer& answer) {
         if (!answer.ok() && response_to(answer).status != 404) return respond(response_to(answer));
         if (!answer.fields.contains("body")) return respond(unknown(request));
-        respond({answer.fields.value("code", 200),
-                 answer.fields.value("type", std::string("text/plain")),
-                 answer.fields.value("body", std::string()),
-                 {}});
-    });
+        auto page = page_of(answer.fields);
+        respond(page ? std::move(*page) : refusal(500, name + ".http has answered with no page"));
+    };
+    stacks_.own().backend.command(name + ".http", asked, guarded(respond, answered));
 }
 
 void Router::ready(const Respond& respond) {
-    stacks_.own().backend.command("status", Json::object(), [respond](const Answer& answer) {
+    const auto answered = [respond](const Answer& answer) {
         if (!answer.ok()) return respond(json_response(503, {{"status", "unavailable"}}));
-        for (const auto& state : answer.fields.value("statuses", Json::object()))
+        for (const auto& state : object_in(answer.fields, "statuses"))
             if (state == "starting") return respond(json_response(503, {{"status", "starting"}}));
         respond(json_response(200, {{"status", "ok"}}));
-    });
+    };
+    stacks_.own().backend.command("status", Json::object(), guarded(respond, answered));
 }
 
 Stack* Router::find_stack(Path& path) {
@@ -229,12 +260,11 @@ void Router::get(const Asked& asked) {
         if (!read(asked)) asked.respond(unknown(asked.request));
         return;
     }
-    asked.stack.backend.command(
-        "commands", Json::object(),
-        [respond = asked.respond, endpoint = asked.stack.name](const Answer& answer) {
-            if (!answer.ok() || !answer.fields.contains("commands")) return respond(response_to(answer));
-            respond(json_response(200, openapi(answer.fields.at("commands"), endpoint)));
-        });
+    const auto answered = [respond = asked.respond, endpoint = asked.stack.name](const Answer& answer) {
+        if (!answer.ok() || !answer.fields.contains("commands")) return respond(response_to(answer));
+        respond(json_response(200, openapi(answer.fields.at("commands"), endpoint)));
+    };
+    asked.stack.backend.command("commands", Json::object(), guarded(asked.respond, answered));
 }
 
 bool Router::read(const Asked& asked) {
@@ -243,13 +273,13 @@ bool Router::read(const Asked& asked) {
         if (!matches(route, asked.path, name)) continue;
         if (route.command.empty()) {
             const bool only_watchers = route.path == "watchers";
-            asked.stack.overview.ask(
-                asked.now, [respond = asked.respond, only_watchers](const Answer& answer) {
-                    if (!answer.ok() || !only_watchers) return respond(response_to(answer));
-                    respond(json_response(200, {{"status", "ok"},
-                                                {"time", answer.fields.at("time")},
-                                                {"watchers", answer.fields.at("watchers")}}));
-                });
+            const auto ready = [respond = asked.respond, only_watchers](const Answer& answer) {
+                if (!answer.ok() || !only_watchers) return respond(response_to(answer));
+                respond(json_response(200, {{"status", "ok"},
+                                            {"time", answer.fields.at("time")},
+                                            {"watchers", answer.fields.at("watchers")}}));
+            };
+            asked.stack.overview.ask(asked.now, guarded(asked.respond, ready));
             return true;
         }
         Json properties = route.always.empty() ? Json::object() : Json::parse(route.always);
@@ -272,7 +302,7 @@ void Router::write(const Asked& asked) {
     if (path.size() != 2 || path[0] != "commands" || path[1].empty())
         return asked.respond(unknown(asked.request));
     const std::string& text = asked.request.body;
-    const Json body = text.empty() ? Json::object() : Json::parse(text, nullptr, false);
+    const Json body = text.empty() ? Json::object() : parse_foreign(text);
     if (!body.is_object())
         return asked.respond(refusal(400, "the body must be a JSON object, the command's properties"));
     run(asked, to_lower(path[1]), body);
@@ -284,17 +314,39 @@ void Router::run(const Asked& asked, const std::string& command, const Json& pro
     };
     if (asked.visitor.role == Role::Operate) {
         if (const auto why = refuse(Json::object())) return asked.respond(refusal(403, *why));
-        return send(asked, command, properties);
+        return carry_out(asked, command, properties);
     }
     // Only who may not change anything depends on what circusd says of its commands.
-    asked.stack.backend.command(
-        "commands", Json::object(),
-        [refuse, command, properties, &stack = asked.stack, respond = asked.respond](const Answer& answer) {
-            if (!answer.ok()) return respond(response_to(answer));
-            if (const auto why = refuse(answer.fields.value("commands", Json::object())))
-                return respond(refusal(403, *why));
-            command_to(stack, command, properties, Role::Read, respond);
-        });
+    const auto answered = [refuse, command, properties, &stack = asked.stack,
+                           respond = asked.respond](const Answer& answer) {
+        if (!answer.ok()) return respond(response_to(answer));
+        if (const auto why = refuse(object_in(answer.fields, "commands"))) return respond(refusal(403, *why));
+        command_to(stack, command, properties, Role::Read, respond);
+    };
+    asked.stack.backend.command("commands", Json::object(), guarded(asked.respond, answered));
+}
+
+void Router::carry_out(const Asked& asked, const std::string& command, const Json& properties) {
+    if (is_query(command, properties)) return send(asked, command, properties);
+    const auto answered = [tell = tell_, what = audit_text(asked, command, properties),
+                           respond = asked.respond](const Answer& answer) {
+        const auto why = [&] { return text_in(answer.fields, "reason", circus::status_text(answer.status)); };
+        tell(what + (answer.ok() ? "ok" : "error: " + shortened(why())));
+        respond(response_to(answer));
+    };
+    asked.stack.backend.command(command, properties, guarded(asked.respond, answered));
+}
+
+// "console: ann from 10.0.0.1: incr web: ". circusd's own line says the same of the plugin, with what was
+// given besides.
+std::string Router::audit_text(const Asked& asked, const std::string& command, const Json& properties) const {
+    const std::string& user = asked.visitor.user;
+    const std::string nobody = settings_.asks_who() ? "(token)" : "(not asked)";
+    std::string what = "console: " + (user.empty() ? nobody : user) + " from " + asked.request.peer + ": " +
+                       shortened(command);
+    if (const auto name = text_in(properties, "name"); !name.empty()) what += ' ' + shortened(name);
+    if (!asked.stack.name.empty()) what += " at " + asked.stack.name;
+    return what + ": ";
 }
 
 void Router::send(const Asked& asked, const std::string& command, const Json& properties) {
@@ -303,17 +355,17 @@ void Router::send(const Asked& asked, const std::string& command, const Json& pr
 
 // With what of them the visitor may change, which is for circusd to know and for the console to allow.
 void Router::show_options(const Asked& asked, const Json& properties) {
-    asked.stack.backend.command("options", properties,
-                                [role = asked.visitor.role, allow_add = settings_.allow_add,
-                                 respond = asked.respond](const Answer& answer) {
-                                    Answer shown = answer;
-                                    if (answer.ok()) {
-                                        shown.fields["editable"] = editable(role, allow_add, answer.fields);
-                                        shown.fields.erase("settable");
-                                        if (role != Role::Operate) hide_secrets(shown.fields);
-                                    }
-                                    respond(response_to(shown));
-                                });
+    const auto answered = [role = asked.visitor.role, allow_add = settings_.allow_add,
+                           respond = asked.respond](const Answer& answer) {
+        Answer shown = answer;
+        if (answer.ok()) {
+            shown.fields["editable"] = editable(role, allow_add, answer.fields);
+            shown.fields.erase("settable");
+            if (role != Role::Operate) hide_secrets(shown.fields);
+        }
+        respond(response_to(shown));
+    };
+    asked.stack.backend.command("options", properties, guarded(asked.respond, answered));
 }
 
 std::optional<Response> Router::open_events(const Request& request, Time now, Visitor& visitor, Wish& wish) {

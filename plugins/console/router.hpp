@@ -24,7 +24,8 @@ struct Wish {
 
 class Router {
   public:
-    Router(const Settings& settings, Gate& gate, Login& login, Stacks& stacks);
+    // `tell`: of each command that a visitor gave and that may have changed something, how it ended.
+    Router(const Settings& settings, Gate& gate, Login& login, Stacks& stacks, Note tell);
 
     // Answered once, now or later; or never, when the console stops.
     void handle(const Request& request, Time now, const Respond& respond);
@@ -50,6 +51,9 @@ class Router {
     bool read(const Asked& asked);
     void write(const Asked& asked);
     void run(const Asked& asked, const std::string& command, const Json& properties);
+    // For who may operate.
+    void carry_out(const Asked& asked, const std::string& command, const Json& properties);
+    std::string audit_text(const Asked& asked, const std::string& command, const Json& properties) const;
     static void send(const Asked& asked, const std::string& command, const Json& properties);
     void show_options(const Asked& asked, const Json& properties);
     void ready(const Respond& respond);
@@ -61,6 +65,7 @@ class Router {
     Gate& gate_;
     Login& login_;
     Stacks& stacks_;
+    Note tell_;
 };
 
 // How an answer of circusd looks in HTTP.

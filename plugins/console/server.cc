@@ -11,6 +11,7 @@
 #include <circus/threads.hpp>
 
 #include "event_client.hpp"
+#include "foreign_json.hpp"
 #include "http_connection.hpp"
 #include "server_impl.hpp"
 
@@ -28,12 +29,17 @@ constexpr auto kPause = std::chrono::milliseconds(100);  // when there are no de
 Server::Impl::Impl(Settings settings, Calls calls)
     : settings_(std::move(settings)),
       calls_(std::move(calls)),
-      sessions_(settings_.session_time, calls_.keep),
-      gate_(settings_, sessions_),
+      sessions_(settings_.session_time,
+                [this](const Json& kept) {
+                    calls_.keep(kept);
+                    check_clients();
+                }),
+      gate_(settings_, sessions_, [this](const std::string& line) { calls_.log(CIRCUS_WARNING, line); }),
       login_(settings_, sessions_, gate_, *this,
              [this](const std::string& line) { calls_.log(CIRCUS_WARNING, line); }),
       stacks_(*this),
-      router_(settings_, gate_, login_, stacks_) {
+      router_(settings_, gate_, login_, stacks_,
+              [this](const std::string& line) { calls_.log(CIRCUS_INFO, line); }) {
     make_links();
     bind();
 }
@@ -99,13 +105,19 @@ void Server::Impl::start() {
     passwords_.emplace(1);
     if (links_) links_->start();
     accept();
-    thread_ = std::thread([this] {
+    thread_ = std::thread([this] { run(); });
+}
+
+// What is thrown ends what it was thrown by, a connection as a rule; the others are served on.
+void Server::Impl::run() {
+    while (true) {
         try {
             context_.run();
+            return;
         } catch (const std::exception& thrown) {
-            calls_.log(CIRCUS_ERROR, std::string("console: ended by an error: ") + thrown.what());
+            calls_.log(CIRCUS_ERROR, std::string("console: an error on its thread: ") + thrown.what());
         }
-    });
+    }
 }
 
 void Server::Impl::stop() {
@@ -125,7 +137,12 @@ void Server::Impl::accept() {
         if (error) return;
         const int fd = ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            begin(fd);
+            // Whatever becomes of this one, the next are accepted.
+            try {
+                begin(fd);
+            } catch (const std::exception& thrown) {
+                calls_.log(CIRCUS_ERROR, std::string("console: a connection: ") + thrown.what());
+            }
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_.expires_after(kPause);
             return pause_.async_wait([this](boost::system::error_code stopped) {
@@ -149,15 +166,18 @@ void Server::Impl::begin(int fd) {
 }
 
 void Server::Impl::command(const std::string& name, const Json& properties, Answered answered) {
-    const std::uint64_t number = ++last_number_;
-    waiting_.emplace(number, std::move(answered));
-    calls_.ask(number, name, circus::detail::dump(properties));
+    calls_.ask(await(name, std::move(answered)), name, circus::detail::dump(properties));
+}
+
+std::uint64_t Server::Impl::await(std::string what, Answered answered) {
+    waiting_.emplace(++last_number_, Waiting{std::move(what), std::move(answered)});
+    return last_number_;
 }
 
 void Server::Impl::Remote::command(const std::string& name, const Json& properties, Answered answered) {
-    const std::uint64_t number = ++server_.last_number_;
-    server_.waiting_.emplace(number, std::move(answered));
-    server_.links_->ask(link_, number, name, circus::detail::dump(properties));
+    const std::string what = name + " of endpoint " + server_.stack_of(link_).name;
+    server_.links_->ask(link_, server_.await(what, std::move(answered)), name,
+                        circus::detail::dump(properties));
 }
 
 void Server::Impl::answer(std::uint64_t number, circus_status status, std::string json) {
@@ -167,9 +187,13 @@ void Server::Impl::answer(std::uint64_t number, circus_status status, std::strin
 void Server::Impl::settle(std::uint64_t number, circus_status status, const std::string& json) {
     const auto waiting = waiting_.extract(number);
     if (waiting.empty()) return;
-    Answer answer{status, Json::parse(json, nullptr, false)};
+    Answer answer{status, parse_foreign(json)};
     if (!answer.fields.is_object()) answer.fields = Json::object();
-    waiting.mapped()(answer);
+    try {
+        waiting.mapped().answered(answer);
+    } catch (const std::exception& thrown) {
+        calls_.log(CIRCUS_ERROR, "console: the answer to " + waiting.mapped().what + ": " + thrown.what());
+    }
 }
 
 bool Server::Impl::check_password(const PasswordHash& hash, const std::string& password,
@@ -177,8 +201,8 @@ bool Server::Impl::check_password(const PasswordHash& hash, const std::string& p
     if (passwords_waiting_ >= kMostPasswords) return false;
     ++passwords_waiting_;
     // The closure stays here, under a number, as with commands.
-    const std::uint64_t number = ++last_number_;
-    waiting_.emplace(number, [done = std::move(done)](const Answer& answer) { done(answer.ok()); });
+    const std::uint64_t number =
+        await("a login", [done = std::move(done)](const Answer& answer) { done(answer.ok()); });
     asio::post(*passwords_, [this, hash, password, number] {
         const bool right = hash.is_of(password);
         --passwords_waiting_;
@@ -196,7 +220,7 @@ void Server::Impl::event_of(Stack& stack, std::string topic, std::string payload
     ++events_waiting_;
     asio::post(context_, [this, &stack, topic = std::move(topic), payload = std::move(payload)]() mutable {
         --events_waiting_;
-        const Json parsed = Json::parse(payload, nullptr, false);
+        const Json parsed = parse_foreign(payload);
         if (parsed.is_discarded()) return;  // of a stranger at an endpoint: nothing that could be passed on
         stack.overview.heard(topic, parsed.is_object() ? parsed : Json::object());
         stack.feed.add(std::move(topic), payload);
@@ -233,15 +257,19 @@ void Server::Impl::tick() {
     ticks_.expires_after(settings_.interval);
     ticks_.async_wait([this](boost::system::error_code error) {
         if (error || clients_.empty()) return;
-        look();
         tick();
+        look();
     });
 }
 
-void Server::Impl::look() {
+void Server::Impl::check_clients() {
     const auto now = std::chrono::steady_clock::now();
     for (EventClient* const client : clients_) client->check(now);
-    for (Stack& stack : stacks_.all()) look_at(stack, now);
+}
+
+void Server::Impl::look() {
+    check_clients();
+    for (Stack& stack : stacks_.all()) look_at(stack, std::chrono::steady_clock::now());
 }
 
 void Server::Impl::look_at(Stack& stack, Time now) {
@@ -256,7 +284,7 @@ void Server::Impl::look_at(Stack& stack, Time now) {
         const bool is_known =
             answer.status == CIRCUS_E_AGAIN && !stack.name.empty() && !stack.problem.empty();
         if (!is_known)
-            set_problem(stack, answer.ok() ? std::string() : answer.fields.value("reason", "no answer"));
+            set_problem(stack, answer.ok() ? std::string() : text_in(answer.fields, "reason", "no answer"));
         if (!answer.ok()) return;
         Json shown = answer.fields;
         shown.erase("status");

@@ -56,6 +56,7 @@ class Server::Impl final : public Backend, public Passwords {
     void log(circus_level level, const std::string& line) const { calls_.log(level, line); }
     void opened() { ++connections_; }
     void closed() { --connections_; }
+    std::chrono::milliseconds interval() const { return settings_.interval; }
     void join(EventClient* client);
     void leave(EventClient* client) { clients_.erase(client); }
     // The interval's tick: an overview of each circusd that somebody watches, unless one is under way.
@@ -83,8 +84,12 @@ class Server::Impl final : public Backend, public Passwords {
     void bind();
     void accept();
     void begin(int fd);
+    void run();
     void settle(std::uint64_t number, circus_status status, const std::string& json);
     void tick();
+    // Ends the WebSockets of sessions that have ended.
+    void check_clients();
+    std::uint64_t await(std::string what, Answered answered);
 
     // What connections still use when they go, which may be with context_: declared before it.
     const Settings settings_;
@@ -108,7 +113,11 @@ class Server::Impl final : public Backend, public Passwords {
     Router router_;
     std::optional<Links> links_;  // none: there are no endpoints
     std::uint64_t last_number_ = 0;
-    std::map<std::uint64_t, Answered> waiting_;  // the first to go: its closures hold connections
+    struct Waiting {
+        std::string what;  // it is an answer to
+        Answered answered;
+    };
+    std::map<std::uint64_t, Waiting> waiting_;  // the first to go: its closures hold connections
 };
 
 }  // namespace console

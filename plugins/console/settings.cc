@@ -1,5 +1,6 @@
 #include "settings.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
 #include <functional>
@@ -41,6 +42,18 @@ void read_listen(Settings& settings, const std::string& listen) {
             "\"" + host + "\" is no address; write one, as 127.0.0.1, [::1] or 0.0.0.0, or localhost");
     settings.host = host;
     settings.port = static_cast<std::uint16_t>(number);
+}
+
+// The name of a host, as the header Host has it before its port.
+std::string read_host(const std::string& given) {
+    const auto scheme = given.find("://");
+    const std::string host = given.substr(scheme == std::string::npos ? 0 : scheme + 3);
+    const std::string name = host.substr(0, host.find_first_of(":/"));
+    if (given == name && !name.empty()) return name;
+    const bool is_address = name.empty() || name[0] == '[' || std::count(host.begin(), host.end(), ':') > 1;
+    throw wrong("hosts", "\"" + given + "\" is no name; " +
+                             (is_address ? std::string("addresses need no entry")
+                                         : "write \"" + name + "\", which holds for any port"));
 }
 
 std::string read_token(const circus::Json& config, const char* option) {
@@ -99,7 +112,8 @@ Settings Settings::parse(const circus::Json& config) {
     read_users(settings, config.at("users"));
     settings.read_only = config.at("read_only").get<bool>();
     settings.allow_add = config.at("allow_add").get<bool>();
-    for (const auto& host : config.at("hosts")) settings.hosts.push_back(to_lower(host.get<std::string>()));
+    for (const auto& host : config.at("hosts"))
+        settings.hosts.push_back(read_host(to_lower(host.get<std::string>())));
     settings.endpoints = read_endpoints(config.at("endpoints"));
     settings.interval =
         std::chrono::milliseconds(static_cast<long long>(config.at("interval").get<double>() * 1000));

@@ -1,6 +1,12 @@
-// Throttle: how soon an address may try to log in again. Five failures are free; then each makes the pause
-// twice as long, up to a minute. Ten quiet minutes, or a success, forget them. An IPv6 address counts with
-// all of its /64, which one machine has for itself.
+// Throttle: how soon an address may try again to say who it is.
+//
+// Of one user's name five failures are free, and twenty of whatever names; then each makes the pause twice as
+// long, up to a minute. A success forgets what belongs to its own name and nothing else: who knows one
+// password does not get to guess another for ever. Wrong tokens are counted for themselves, five of them
+// free. Ten quiet minutes forget it all.
+//
+// An IPv6 address counts with all of its /64, which one machine has for itself; one that stands for an IPv4
+// address, as a listener on [::] sees those, is that.
 //
 // An attempt counts as failed from its beginning, so that many at once are no way around it.
 #pragma once
@@ -17,16 +23,21 @@ using Time = std::chrono::steady_clock::time_point;
 
 class Throttle {
   public:
-    // Nothing: go on, and the attempt is counted. Else how long to wait.
-    std::optional<std::chrono::seconds> attempt(const std::string& address, Time now);
-    void succeeded(const std::string& address);
+    // How long to wait. Nothing: go on, and the attempt is counted.
+    using Wait = std::optional<std::chrono::seconds>;
+    Wait login(const std::string& address, const std::string& user, Time now);
+    void succeeded(const std::string& address, const std::string& user);
+    // Of one that is known to be wrong: a right one never waits.
+    Wait wrong_token(const std::string& address, Time now);
     std::size_t remembered() const { return entries_.size(); }
 
   private:
     struct Entry {
         int failures = 0;
-        Time last{}, next{};
+        Time last{};
     };
+    Wait wait_of(const std::string& key, int free, Time now);
+    void count(const std::string& key, Time now);
     void make_room(Time now);
     std::map<std::string, Entry> entries_;
 };

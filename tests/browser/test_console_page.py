@@ -1,4 +1,5 @@
 """The console's page in a real Chromium: the overview, and the page of a watcher."""
+import functools
 import socket
 
 from page_case import PageCase, main, wait_until
@@ -73,6 +74,19 @@ class Overview(PageCase):
                    what=lambda: browser.texts(css="tbody tr"))
         self.no_errors()
 
+    def test_FiguresThatDoNotComeAnyMoreAreSaidToBeOld(self):
+        _, browser = self.page(options="", log_in=None)
+        browser.see(role="link", name="web")
+        self.assertEqual(browser.texts(css="[role=status]"), ["connected"])
+        browser.run(script="window.parse = JSON.parse; JSON.parse = (text) => {"
+                           " const found = parse(text); return found.type === 'overview' ? { type: 'nothing' } : found; }; true")
+        status = functools.partial(browser.texts, css="[role=status]")
+        wait_until(lambda: "no figures since " in status()[0], what=status)
+        self.assertEqual(browser.count(css="main.old"), 1)
+        browser.run(script="JSON.parse = parse; true")
+        wait_until(lambda: status() == ["connected"], what=status)
+        self.no_errors()
+
     def test_AnErrorOfACommandIsShown(self):
         daemon, browser = self.page()
         browser.see(role="button", name="start off")
@@ -104,6 +118,7 @@ class Overview(PageCase):
         self.looks("add")
         browser.press(keys="Enter")
         browser.see(role="link", name="fresh")
+        wait_until(lambda: browser.run(script="document.activeElement.textContent") == "Add a watcher")
         self.active(daemon, "fresh", 2)
         self.no_errors()
         browser.fresh()

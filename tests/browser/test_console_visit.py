@@ -171,6 +171,20 @@ class WhoMay(PageCase):
         browser.press(keys="Enter")
         wait_until(lambda: daemon.client.ok("get", name="web", keys=["graceful_timeout"])["options"]
                    == {"graceful_timeout": 5})
+        # What was in hand has gone, and the keyboard is where it came from.
+        for key in ("save", "cancel"):
+            wait_until(lambda: browser.run(script=here) == "change graceful_timeout", what=lambda: browser.run(script=here))
+            browser.press(keys="Enter")
+            wait_until(lambda: browser.run(script=here) == "graceful_timeout", what=lambda: browser.run(script=here))
+            tab_to(key, 3)
+            browser.press(keys="Enter")
+        wait_until(lambda: browser.run(script=here) == "change graceful_timeout", what=lambda: browser.run(script=here))
+        # What is too wide for a screen is scrolled by the keyboard.
+        self.assertGreater(browser.count(css=".wide"), 0)
+        self.assertEqual(browser.count(css=".wide:not([role=region][tabindex='0'][aria-labelledby])"), 0)
+        self.go("#/")
+        browser.see(role="link", name="web")
+        self.assertEqual(browser.count(css=".wide[role=region][tabindex='0'][aria-labelledby]"), 2)
         self.no_errors()
 
 

@@ -35,13 +35,13 @@ class Web:
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def ask(self, method, target, body=None, **headers):
-        """(status, what the body says, the headers)."""
+        """(status, what the body says, the headers). A body is JSON; a text is sent as it is."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         with contextlib.closing(connection):
             sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
             if body is not None:
                 sent["Content-Type"] = "application/json"
-                body = json.dumps(body)
+                body = body if isinstance(body, str) else json.dumps(body)
             connection.request(method, target, body, sent)
             response = connection.getresponse()
             text = response.read().decode()
@@ -213,6 +213,7 @@ class Console(ConsoleCase):
     def test_WhereItCanBeReachedAndByWhomIsSaid(self):
         self.run_console()[0].wait_log("console: every user of this machine may operate here; a token or users in its "
                                        "section closes it")
+        self.run_console("allow_add = true\n")[0].wait_log("with allow_add every user of this machine may say what circusd runs")
         closed, _ = self.run_console(f'token = "{TOKEN}"\n')
         closed.client.ok("plugin", name="console", action="restart", waiting=True)
         self.port_of(closed, 1)  # what was said the first time is in the log by now
@@ -301,6 +302,102 @@ use = "autoscaler"
             self.assertEqual(reader.run(command, name="web")[0], 403, command)
         self.assertEqual(daemon.pids("web"), pids)
 
+    def test_WhatTakesTheRoleAdminIsNobodysAndIsNotDone(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\nread_token = "{READ_TOKEN}"\n')
+        pids = daemon.wait_active("web", 2)
+        touched, program = daemon.directory + "/touched", daemon.directory + "/program"
+        with open(program, "w") as file:
+            file.write(f"#!/bin/sh\ntouch {touched}\n")
+        os.chmod(program, 0o755)
+        more = {"add": {"name": "x", "cmd": program, "start": True}, "upgrade": {"binary": program},
+                "set": {"name": "web", "options": {"cmd": program}}}
+        rows = daemon.client.ok("commands")["commands"]
+        admins = [name for name, row in rows.items() if row.get("role") == "admin"]
+        self.assertLessEqual({"add", "quit", "rm", "set", "upgrade"}, set(admins))
+        secret = [name for name, row in rows.items() if row.get("properties", {}).get("secrets", {}).get("role") == "admin"]
+        self.assertLessEqual({"get", "options"}, set(secret))
+        for token in (TOKEN, READ_TOKEN):
+            web = Web(port, Authorization=f"Bearer {token}")
+            for name in admins:
+                for written in (name, name.upper()):
+                    status, answer = web.run(written, **more.get(name, {"name": "web"}))
+                    self.assertEqual(status, 403, (token, written, answer))
+            for name in secret:
+                self.assertEqual(web.run(name, name="web", keys=["env"], secrets=True)[0], 403, (token, name))
+        self.assertEqual(daemon.pids("web"), pids)
+        self.assertEqual(daemon.client.ok("list")["watchers"], ["web"])
+        self.assertFalse(os.path.exists(touched))
+        self.assertEqual(Web(port, Authorization=f"Bearer {TOKEN}").run("set", name="web", options={"priority": 3})[0], 200)
+
+    def test_WithAllowAddWhoMayOperateHasIt(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\nread_token = "{READ_TOKEN}"\nallow_add = true\n')
+        daemon.wait_active("web", 2)
+        reader, web = (Web(port, Authorization=f"Bearer {token}") for token in (READ_TOKEN, TOKEN))
+        for command in ("add", "rm", "quit", "upgrade"):
+            self.assertEqual(reader.run(command, name="web", cmd="/bin/true")[0], 403, command)
+        self.assertEqual(reader.run("options", name="web", secrets=True)[0], 403)
+        self.assertEqual(web.run("options", name="web", secrets=True)[0], 200)
+        self.assertEqual(web.run("rm", name="web", waiting=True)[0], 200)
+        self.assertEqual(daemon.client.ok("list")["watchers"], [])
+
+    def test_WhoeverOnlyReadsSeesNoSecrets(self):
+        _, port = self.run_console(f'read_token = "{READ_TOKEN}"\n', config=f"""
+[watcher.web]
+cmd = {SLEEPER}
+env = {{ DB_PASSWORD = "this-is-secret", WORD = "this-is-nobodys" }}
+""")
+        reader = Web(port, Authorization=f"Bearer {READ_TOKEN}")
+        for command, more in (("options", {"settable": True}), ("options", {}), ("get", {"keys": ["env"]})):
+            status, answer = reader.run(command, name="web", **more)
+            self.assertEqual(status, 200, answer)
+            self.assertNotIn("this-is", json.dumps(answer))
+            for yes in (True, 1, "yes"):
+                self.assertEqual(reader.run(command, name="web", secrets=yes, **more)[0], 403)
+        self.assertNotIn("this-is", json.dumps(reader.get("/api/v1/watchers/web")))
+
+    def test_WhatIsNestedTooDeepForAnybodysStackIsRefused(self):
+        daemon, port = self.run_console(f'read_token = "{READ_TOKEN}"\n')
+        pids = daemon.wait_active("web", 2)
+        reader = Web(port, Authorization=f"Bearer {READ_TOKEN}")
+        deep = '{"name": ' + "[" * 130000 + "]" * 130000 + "}"
+        for path in ("commands/list", "login"):
+            self.assertEqual(reader.ask("POST", "/api/v1/" + path, deep)[0], 400, path)
+        self.assertEqual(reader.run("list", name="web")[1]["pids"], pids)
+        shown = daemon.client.ok("plugins")["plugins"]["console"]
+        self.assertEqual(shown["state"], "active", shown)
+        self.assertEqual(self.port_of(daemon), port)
+        self.assertEqual(daemon.log().count("console at http://"), 1)
+
+    def test_WhoChangedWhatIsWrittenDownAndWhatChangesNothingIsNot(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\nusers.ann = "{scrypt_hash("correct horse")}"\n')
+        daemon.wait_active("web", 2)
+        web = Web(port, Authorization=f"Bearer {TOKEN}")
+        for name, row in daemon.client.ok("commands")["commands"].items():
+            if row.get("changes") is False:
+                web.run(name, name="web", keys=["env"])
+        body, headers = Web(port).ask("POST", "/api/v1/login", {"user": "ann", "password": "correct horse"})[1:]
+        ann = Web(port, Cookie=headers["Set-Cookie"].partition(";")[0], X_Circus_Csrf=body["csrf"])
+        self.assertEqual(ann.run("incr", name="web", waiting=True)[0], 200)
+        self.assertEqual(web.run("incr", name="nobody")[0], 404)
+        daemon.wait_log("(token) from 127.0.0.1: incr nobody: ")
+        said = [line.partition("plugin console: console: ")[2] for line in daemon.log().splitlines() if " from 127." in line]
+        self.assertEqual(said, ["ann from 127.0.0.1: incr web: ok",
+                                "(token) from 127.0.0.1: incr nobody: error: program nobody not found"])
+
+    def test_WrongTokensAreThrottledAndWrittenDownAndARightOneWorksAtOnce(self):
+        daemon, port = self.run_console(f'token = "{TOKEN}"\n')
+        wrong, right = Web(port, Authorization="Bearer a-token-to-operatf"), Web(port, Authorization=f"Bearer {TOKEN}")
+        self.assertEqual([wrong.get("/api/v1/watchers")[0] for _ in range(5)], [401] * 5)
+        # The pauses grow, so that a machine that is slow meets one all the same.
+        for _ in range(6):
+            status, _, headers = wrong.ask("GET", "/api/v1/watchers")
+            if status == 429:
+                break
+        self.assertEqual(status, 429)
+        self.assertGreaterEqual(int(headers["Retry-After"]), 1)
+        self.assertEqual(right.get("/api/v1/watchers")[0], 200)
+        daemon.wait_log("console: a token from 127.0.0.1 was refused")
+
     def test_ALoginIsACookieAndAWriteBringsItsToken(self):
         _, port = self.run_console(f'users.ann = "{scrypt_hash("correct horse")}"\n')
         web = Web(port)
@@ -387,7 +484,14 @@ use = "autoscaler"
         status, page, headers = web.ask("GET", "/")
         self.assertEqual(status, 200)
         self.assertIn("<title>circusd</title>", page)
-        self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+        policy = {rule.split()[0]: rule.split()[1:] for rule in headers["Content-Security-Policy"].split(";")}
+        own, nothing = ["'self'"], ["'none'"]
+        self.assertEqual(policy, {"default-src": nothing, "script-src": own, "style-src": own, "img-src": own + ["data:"],
+                                  "connect-src": own, "base-uri": nothing, "form-action": nothing,
+                                  "frame-ancestors": nothing})
+        for target in ("/api/v1/watchers", "/no/such/page", "/app.js"):
+            found = web.ask("GET", target)[2]["Content-Security-Policy"]
+            self.assertEqual(found, headers["Content-Security-Policy"], target)
 
     def test_ARestartOfThePluginComesBackOnItsPort(self):
         port = free_port()
@@ -407,6 +511,12 @@ use = "autoscaler"
                            what=lambda: daemon.log_tail())
         self.assertIn("needs a token or users", shown)
         daemon.wait_active("web", 1)
+
+    def test_AHostWithAPortIsNamed(self):
+        daemon = self.run_daemon(f"[watcher.web]\ncmd = {SLEEPER}\n" + self.section('hosts = ["console.example.com:8443"]'))
+        shown = wait_until(lambda: daemon.client.ok("plugins")["plugins"]["console"].get("error"),
+                           what=lambda: daemon.log_tail())
+        self.assertIn('hosts: "console.example.com:8443" is no name; write "console.example.com"', shown)
 
     def test_TheDaemonEndsWhileSomebodyWaits(self):
         daemon, port = self.run_console()

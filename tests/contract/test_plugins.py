@@ -110,6 +110,9 @@ class Examples(PluginCase):
         self.assertEqual(commands["counted"]["summary"], "how many processes ended")
         self.assertNotIn("plugin", commands["list"])
         self.assertEqual((commands["list"]["changes"], commands["stop"]["changes"]), (False, True))
+        self.assertEqual([commands[name]["role"] for name in ("list", "stop", "quit")], ["read", "operate", "admin"])
+        self.assertEqual(commands["get"]["properties"]["secrets"], {"type": "boolean", "required": False, "role": "admin"})
+        self.assertNotIn("role", commands["counted"])
         self.assertEqual(commands["incr"]["properties"], {"name": {"type": "string", "required": True},
                                                           "nb": {"type": "integer", "required": False},
                                                           "waiting": {"type": "boolean", "required": False}})

@@ -2,6 +2,7 @@
 // at hand.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <optional>
@@ -44,8 +45,13 @@ class FakeBackend final : public console::Backend, public console::Passwords {
     };
     void command(const std::string& name, const Json& properties, Answered answered) override {
         calls.push_back({name, properties});
-        waiting_.push_back(
-            [this, name, answered] { answered(answers.contains(name) ? answers.at(name) : ok()); });
+        waiting_.push_back([this, name, answered] {
+            try {
+                answered(answers.contains(name) ? answers.at(name) : ok());
+            } catch (const std::exception& wrong) {
+                thrown.push_back(wrong.what());  // which the server writes down
+            }
+        });
     }
     bool check_password(const console::PasswordHash& hash, const std::string& password,
                         std::function<void(bool)> done) override {
@@ -68,6 +74,7 @@ class FakeBackend final : public console::Backend, public console::Passwords {
 
     std::map<std::string, Answer> answers;  // by command; else an empty ok
     std::vector<Call> calls;
+    std::vector<std::string> thrown;  // by those that were answered
     int checked = 0;
     bool is_busy = false;
 
@@ -122,12 +129,15 @@ struct ConsoleTest : ::testing::Test {
     struct Parts {
         Parts(Settings s, FakeBackend& backend)
             : settings(std::move(s)),
-              login(settings, sessions, gate, backend, [](const std::string&) {}),
+              login(settings, sessions, gate, backend, warn),
               stacks(backend),
-              router(settings, gate, login, stacks) {}
+              router(settings, gate, login, stacks, tell) {}
+        std::vector<std::string> warned, told;
+        console::Note warn = [this](const std::string& line) { warned.push_back(line); };
+        console::Note tell = [this](const std::string& line) { told.push_back(line); };
         Settings settings;
         console::Sessions sessions{settings.session_time};
-        console::Gate gate{settings, sessions};
+        console::Gate gate{settings, sessions, warn};
         console::Login login;
         console::Stacks stacks;
         console::Overview& overview = stacks.own().overview;

@@ -1,4 +1,6 @@
 // Links to other circusds, which the test plays: a ROUTER and a PUB on sockets in a folder of its own.
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -7,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <unistd.h>
 #include <utility>
@@ -37,8 +40,10 @@ class PlayedDaemon {
         }
         events_at_ = "ipc://" + folder + "/pubsub";
         events_.bind(events_at_);
+        options_answer = {{"status", "ok"}, {"options", {{"pubsub_endpoint", events_at_}}}};
         control_.bind("ipc://" + folder + "/endpoint");
     }
+    Json options_answer;  // to the link's own question
     struct Asked {
         std::string from;
         Json request;
@@ -51,15 +56,17 @@ class PlayedDaemon {
             if (!control_.recv(from) || !control_.recv(body)) return {};
             Asked asked{from.to_string(), Json::parse(body.to_string())};
             if (asked.request.at("command") != "globaloptions") return asked;
-            answer(asked, {{"status", "ok"}, {"options", {{"pubsub_endpoint", events_at_}}}});
+            answer(asked, options_answer);
         }
     }
     // Whether something else comes than the link's own question, while `is_done` is not true.
     bool is_asked_before(const std::function<bool()>& is_done) {
+        const int patience = control_.get(zmq::sockopt::rcvtimeo);
         control_.set(zmq::sockopt::rcvtimeo, 10);
-        while (!is_done())
-            if (const Asked asked = next(); !asked.from.empty()) return true;
-        return false;
+        bool is_asked = false;
+        while (!is_asked && !is_done()) is_asked = !next().from.empty();
+        control_.set(zmq::sockopt::rcvtimeo, patience);
+        return is_asked;
     }
     void answer(const Asked& asked, Json fields) {
         fields["id"] = asked.request.at("id");
@@ -98,6 +105,7 @@ struct ConsoleLinks : ::testing::Test {
                              note([&] { answers[number] = {status, Json::parse(json)}; });
                          },
                          [this](std::size_t, std::string topic, std::string payload) {
+                             if (throws.exchange(false)) throw std::runtime_error("out of order");
                              note([&] { events.emplace_back(std::move(topic), std::move(payload)); });
                          },
                          [this](std::size_t, std::string problem) {
@@ -131,6 +139,7 @@ struct ConsoleLinks : ::testing::Test {
     std::map<std::uint64_t, Answered> answers;
     std::vector<std::pair<std::string, std::string>> events;
     std::vector<std::string> problems;
+    std::atomic<bool> throws{false};
     std::optional<Links> links;
 };
 
@@ -233,6 +242,59 @@ TEST_F(ConsoleLinks, AnswersToNobodyAndNonsenseDoNoHarm) {
     daemon.answer(asked, {{"status", "ok"}});
     EXPECT_EQ(answer_to(2).status, CIRCUS_OK);
     EXPECT_EQ(answer_to(1).status, CIRCUS_OK);
+}
+
+TEST_F(ConsoleLinks, AnAnswerThatIsNotAsItShouldBeEndsNobody) {
+    PlayedDaemon daemon(folder);
+    start();
+    ASSERT_TRUE(is_connected());
+    std::uint64_t number = 0;
+    for (const Json& answer : {Json{{"status", "error"}, {"errno", 4}, {"reason", nullptr}},
+                               Json{{"status", "error"}, {"errno", "x"}, {"reason", 5}},
+                               Json{{"status", Json::array()}}, Json::object()}) {
+        links->ask(0, ++number, "incr", R"({"waiting":5})");
+        daemon.answer(daemon.next(), answer);
+        answer_to(number);
+    }
+    EXPECT_EQ(answers[1].status, CIRCUS_E_AGAIN);
+    EXPECT_EQ(answers[2].status, CIRCUS_E_INVALID);
+    EXPECT_EQ(answers[3].status, CIRCUS_OK);
+}
+
+// The first thing that a link asks is where the events are.
+TEST_F(ConsoleLinks, OneThatDoesNotSayWhereItsEventsAreIsUsedAllTheSame) {
+    PlayedDaemon daemon(folder);
+    daemon.options_answer = Json{{"status", "error"}, {"reason", nullptr}};
+    start();
+    ASSERT_TRUE(is_connected());
+    links->ask(0, 1, "list", "{}");
+    daemon.answer(daemon.next(), {{"status", "ok"}});
+    EXPECT_EQ(answer_to(1).status, CIRCUS_OK);
+    EXPECT_TRUE(wait_for([this] { return problems.back().ends_with(": an error"); }));
+}
+
+TEST_F(ConsoleLinks, WhatIsThrownEndsThatConnectionAndItComesBack) {
+    PlayedDaemon daemon(folder);
+    start();
+    ASSERT_TRUE(is_connected());
+    links->ask(0, 1, "stop", "{}");
+    daemon.next();
+    throws = true;
+    EXPECT_FALSE(daemon.is_asked_before([&] {
+        daemon.publish("watcher.web.spawn", "{}");
+        return !throws;
+    }));
+    EXPECT_EQ(answer_to(1).status, CIRCUS_E_AGAIN);
+    EXPECT_TRUE(wait_for([this] {
+        return std::any_of(problems.begin(), problems.end(),
+                           [](const std::string& each) { return each.ends_with("out of order"); });
+    }));
+    ASSERT_TRUE(is_connected());
+    links->ask(0, 2, "list", "{}");
+    const auto asked = daemon.next();
+    EXPECT_EQ(asked.request.at("command"), "list");
+    daemon.answer(asked, {{"status", "ok"}});
+    EXPECT_EQ(answer_to(2).status, CIRCUS_OK);
 }
 
 }  // namespace

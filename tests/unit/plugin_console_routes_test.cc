@@ -1,5 +1,6 @@
 // The console's own code: which command a path is, of which circusd, and what is put together of several.
 #include <algorithm>
+#include <stdexcept>
 
 #include "console/feed.hpp"
 #include "console/openapi.hpp"
@@ -8,6 +9,7 @@
 namespace console {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -261,6 +263,74 @@ TEST_F(ConsoleTest, AnOverviewIsPutTogetherOfCommands) {
     get("/api/v1/watchers");
     EXPECT_EQ(backend.calls.size(), 9u);
     EXPECT_EQ(backend.calls.back().properties.at("name"), "My web");
+}
+
+TEST_F(ConsoleTest, AnOverviewAsksForNoChildrenWhichItDoesNotShow) {
+    set_up();
+    get("/api/v1/watchers");
+    EXPECT_THAT(backend.calls, Contains(FakeBackend::Call{"stats", {{"children", false}}}));
+}
+
+// Of a circusd elsewhere, or of a plugin: nothing says what they answer.
+TEST_F(ConsoleTest, AnswersThatAreNotAsTheyShouldBeAreLivedWith) {
+    set_up();
+    backend.answers["status"] = FakeBackend::ok({{"statuses", {{"web", 5}}}, {"time", "noon"}});
+    backend.answers["get"] = FakeBackend::ok({{"options", {{"numprocesses", 3}, {"name", 7}}}});
+    backend.answers["figures"] = FakeBackend::ok({{"watchers", {{"web", {{"replaced", {1, "x"}}}}}}});
+    backend.answers["stats"] =
+        FakeBackend::ok({{"infos", {{"web", {{"1", {{"cpu", "much"}, {"mem_info1", Json::array()}}}}}}}});
+    backend.answers["listsockets"] = backend.answers["dstats"] = FakeBackend::ok();
+    const Json web = json(get("/api/v1/overview")).at("watchers").at(0);
+    EXPECT_EQ(web.at("name"), "web");
+    EXPECT_EQ(web.at("status"), "unknown");
+    EXPECT_EQ(web.at("numprocesses"), 3);
+    EXPECT_EQ(web.at("restarts"), 0);
+    for (const Json& nonsense : {Json(), Json(5), Json("x"), Json::array({1}), Json::object()}) {
+        now += std::chrono::seconds(11);  // all of it is asked for again
+        for (const auto& [command, key] : {std::pair{"status", "statuses"},
+                                           {"stats", "infos"},
+                                           {"listsockets", "sockets"},
+                                           {"dstats", "info"},
+                                           {"get", "options"},
+                                           {"figures", "watchers"}}) {
+            const auto before = backend.answers[command];
+            backend.answers[command] = FakeBackend::ok({{key, nonsense}});
+            EXPECT_EQ(get("/api/v1/overview").status, 200) << command << nonsense;
+            backend.answers[command] = before;
+        }
+        backend.answers["incr"] = {CIRCUS_E_INVALID, {{"status", "error"}, {"reason", nonsense}}};
+        EXPECT_EQ(get("/readyz").status, 200) << nonsense;
+        headers["x-circus-csrf"] = json(get("/api/v1/session")).at("csrf").get<std::string>();
+        EXPECT_EQ(post("/api/v1/commands/incr").status, 400) << nonsense;
+    }
+    EXPECT_THAT(backend.thrown, IsEmpty());
+}
+
+TEST_F(ConsoleTest, APageThatIsNoneIsAnError) {
+    set_up();
+    for (const Json& page : {Json{{"code", "200"}, {"body", "x"}}, Json{{"code", 99}, {"body", "x"}},
+                             Json{{"code", 1000}, {"body", "x"}}, Json{{"body", 5}},
+                             Json{{"type", "text/plain\r\nSet-Cookie: x=y"}, {"body", "x"}}}) {
+        backend.answers["metrics.http"] = FakeBackend::ok(page);
+        EXPECT_EQ(get("/metrics").status, 500) << page;
+    }
+    backend.answers["metrics.http"] = FakeBackend::ok({{"body", "x"}});
+    EXPECT_EQ(get("/metrics").status, 200);
+}
+
+TEST_F(ConsoleTest, WhatIsThrownOverAnAnswerFailsThatRequestAndIsHeardOf) {
+    set_up();
+    backend.answers["commands"] = FakeBackend::ok({{"commands", {{"x", {{"summary", 5}}}}}});
+    EXPECT_EQ(get("/api/v1/openapi.json").status, 500);
+    EXPECT_THAT(backend.thrown, ElementsAre(HasSubstr("type must be string")));
+    // In a round of the overview as well, and the next ones come.
+    int answered = 0;
+    parts->overview.ask(now, [](const Answer&) { throw std::runtime_error("no"); });
+    parts->overview.ask(now, [&](const Answer& answer) { answered += answer.ok(); });
+    backend.answer_all();
+    EXPECT_EQ(answered, 1);
+    EXPECT_THAT(backend.thrown, ElementsAre(HasSubstr("type must be string"), "no"));
+    EXPECT_EQ(get("/api/v1/watchers").status, 200);
 }
 
 TEST_F(ConsoleTest, WhatBecameOfProcessesIsAskedForWhenOneHasEnded) {

@@ -21,6 +21,7 @@ using circus::testing::Json;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using ::testing::StartsWith;
 
 constexpr auto kPatience = std::chrono::seconds(20);
@@ -152,6 +153,13 @@ struct ConsoleServerTest : ::testing::Test {
                "\r\n\r\n" + body;
     }
 
+    std::vector<std::string> lines_with(const std::string& text) {
+        std::vector<std::string> found;
+        for (const auto& line : host.take_lines())
+            if (line.text.find(text) != std::string::npos) found.push_back(line.text);
+        return found;
+    }
+
     const std::string authorization = "Authorization: Bearer a-token-to-operate\r\n";
     FakeHost host;
     int port = 0;
@@ -205,7 +213,9 @@ TEST_F(ConsoleServerTest, EventsArePushed) {
                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
                "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
     EXPECT_THAT(known.response(), StartsWith("HTTP/1.1 101 "));
-    EXPECT_EQ(known.message_of("hello").at("role"), "operate");
+    const Json hello = known.message_of("hello");
+    EXPECT_EQ(hello.at("role"), "operate");
+    EXPECT_EQ(hello.at("interval"), 0.1);
     EXPECT_EQ(known.message_of("events").at("events").at(0).at("topic"), "watcher.web.spawn");
     host.emit("other.topic");
     host.emit("watcher.web.reap", {{"exit_code", 3}});
@@ -266,6 +276,64 @@ TEST_F(ConsoleServerTest, ASlowReaderIsToldWhatItMissedAndHoldsUpNobody) {
     }
     EXPECT_GT(lost, 0u);
     EXPECT_EQ(lost + seen, static_cast<std::uint64_t>(kFlood));
+}
+
+TEST_F(ConsoleServerTest, ALogoutEndsTheWebSocketsOfItsSessionAtOnce) {
+    start({{"token", "a-token-to-operate"}, {"interval", 3600}});
+    const auto write = [](const std::string& path, const std::string& body, const std::string& more) {
+        return "POST /api/v1/" + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
+               more + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    };
+    Client client(port);
+    client.send(write("login", R"({"token": "a-token-to-operate"})", ""));
+    const std::string in = client.response();
+    const auto at = in.find("circus_console_");
+    ASSERT_NE(at, std::string::npos) << in;
+    const std::string session = "Cookie: " + in.substr(at, in.find(';', at) - at) + "\r\nX-Circus-Csrf: " +
+                                Json::parse(in.substr(in.find("\r\n\r\n"))).at("csrf").get<std::string>() +
+                                "\r\n";
+    Client watching(port);
+    watching.send(
+        "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n" + session +
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    EXPECT_THAT(watching.response(), StartsWith("HTTP/1.1 101 "));
+    watching.message_of("endpoints");
+    client.send(write("logout", "{}", session));
+    EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 200 "));
+    const auto since = std::chrono::steady_clock::now();
+    EXPECT_EQ(watching.message(), "");
+    EXPECT_LT(std::chrono::steady_clock::now() - since, kPatience / 2) << "it has not ended: it is silent";
+}
+
+TEST_F(ConsoleServerTest, AnAnswerThatIsNotAsItShouldBeFailsItsRequestAndNobodyElses) {
+    start();
+    Client client(port);
+    client.send("GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n" + authorization + "\r\n");
+    EXPECT_EQ(next_call().command, "commands");
+    host.reply(CIRCUS_OK, {{"commands", {{"x", {{"summary", 5}}}}}});
+    EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 500 "));
+    client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + authorization + "\r\n");
+    EXPECT_EQ(next_call().command, "metrics.http");
+    host.reply(CIRCUS_OK, {{"code", "200"}, {"body", "x"}});
+    EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 500 "));
+    EXPECT_THAT(lines_with("the answer to commands: "), SizeIs(1));
+    Client other(port);
+    other.send(get("/healthz"));
+    EXPECT_THAT(other.response(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(ConsoleServerTest, WhatIsNestedTooDeepForAnybodysStackIsRefused) {
+    start();
+    const std::string deep = R"({"name": )" + std::string(130000, '[') + std::string(130000, ']') + "}";
+    Client client(port);
+    client.send(post("list", deep));
+    EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 400 "));
+    client.send(post("incr", R"({"name": "web"})"));
+    EXPECT_EQ(next_call().command, "incr");
+    host.reply(CIRCUS_OK, Json::object());
+    EXPECT_THAT(client.response(), StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(lines_with("console: (token) from 127.0.0.1: incr web: ok"), SizeIs(1));
 }
 
 TEST_F(ConsoleServerTest, StopEndsWhatIsUnderWayAndLetsThePortGo) {

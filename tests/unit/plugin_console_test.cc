@@ -9,10 +9,12 @@ namespace console {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 std::string failure_of(const Json& options) {
     try {
@@ -46,6 +48,17 @@ TEST(ConsoleSettings, WhatCannotBeMeantIsNamed) {
     EXPECT_THAT(failure_of({{"users", {{"ann", {{"password", kHash}, {"role", "boss"}}}}}}),
                 HasSubstr("role"));
     EXPECT_THAT(failure_of({{"users", {{"ann", {{"role", "read"}}}}}}), HasSubstr("users.ann"));
+}
+
+TEST(ConsoleSettings, AHostWithMoreThanANameWouldNeverMatchAndIsRefused) {
+    for (const char* host : {"Console.example.com:8443", "https://console.example.com",
+                             "https://console.example.com:8443/", "console.example.com/x"})
+        EXPECT_THAT(failure_of({{"hosts", {host}}}),
+                    HasSubstr("write \"console.example.com\", which holds for any port"))
+            << host;
+    for (const char* host : {"[::1]:80", "2001:db8::1", "::1", ""})
+        EXPECT_THAT(failure_of({{"hosts", {host}}}), HasSubstr("addresses need no entry")) << host;
+    EXPECT_EQ(failure_of({{"hosts", {"console.example.com", "10.0.0.1", "console"}}}), "");
 }
 
 // ---- endpoints ----
@@ -215,6 +228,34 @@ TEST_F(ConsoleTest, WithTokensNobodyComesInWithoutOne) {
     EXPECT_EQ(post("/api/v1/commands/stop").status, 200) << "no cookie, no forgery";
 }
 
+TEST_F(ConsoleTest, WrongTokensAreWrittenDownAndThrottledAndARightOneNever) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    for (int i = 0; i < 5; ++i) {
+        bearer("a-token-to-operatf");
+        EXPECT_EQ(get("/api/v1/watchers").status, 401);
+        bearer(kReadToken);
+        EXPECT_EQ(get("/api/v1/watchers").status, 200);
+    }
+    EXPECT_THAT(parts->warned, SizeIs(5));
+    EXPECT_THAT(parts->warned, Each("console: a token from 127.0.0.1 was refused"));
+    bearer("a-token-to-operatf");
+    const auto soon = get("/metrics");
+    EXPECT_EQ(soon.status, 429) << "a success of another one forgets nothing";
+    EXPECT_EQ(header(soon, "Retry-After"), "1");
+    EXPECT_EQ(post("/api/v1/login", {{"token", "a-token-to-operatf"}}).status, 429) << "the same guess";
+    EXPECT_THAT(parts->warned, SizeIs(5));
+    EXPECT_EQ(post("/api/v1/login", {{"token", kToken}}).status, 429) << "the header is wrong as well";
+    bearer(kToken);
+    EXPECT_EQ(get("/api/v1/watchers").status, 200) << "a right one does not wait for what others did";
+    headers.clear();
+    EXPECT_EQ(post("/api/v1/login", {{"token", kToken}}).status, 200);
+    headers["authorization"] = "Basic YW5uOng=";
+    EXPECT_EQ(get("/api/v1/watchers").status, 401) << "no token: a proxy's own";
+    bearer("a-token-to-operatf");
+    peer = "10.0.0.9";
+    EXPECT_EQ(get("/api/v1/watchers").status, 401);
+}
+
 // ---- logging in ----
 
 TEST_F(ConsoleTest, ALoginIsASessionInACookieOfItsOwn) {
@@ -310,31 +351,72 @@ TEST_F(ConsoleTest, LoginsAreThrottledByAddress) {
     EXPECT_EQ(post("/api/v1/login", {{"user", "ann"}, {"password", "x"}}).status, 401) << "a success forgets";
 }
 
+TEST_F(ConsoleTest, WhoHasOnePasswordDoesNotGetToGuessAnotherForEver) {
+    set_up({{"users", {{"ann", kHash}, {"eve", {{"password", kHash}, {"role", "read"}}}}}});
+    const auto log_in = [this](const char* user, const char* password) {
+        return post("/api/v1/login", {{"user", user}, {"password", password}}).status;
+    };
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(log_in("ann", "x"), 401);
+        EXPECT_EQ(log_in("eve", "correct horse"), 200);
+    }
+    EXPECT_EQ(log_in("ann", "x"), 429);
+    EXPECT_EQ(log_in("eve", "correct horse"), 200) << "she has done nothing wrong in her own name";
+    EXPECT_THAT(parts->warned, SizeIs(5));
+}
+
 TEST(ConsoleThrottle, ThePauseDoublesUpToAMinuteAndIsForgotten) {
     Throttle throttle;
     console::Time now{std::chrono::hours(1)};
-    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.attempt("10.0.0.1", now)) << "the first ones are free";
+    for (int i = 0; i < 5; ++i)
+        EXPECT_FALSE(throttle.login("10.0.0.1", "ann", now)) << "the first ones are free";
     std::vector<long long> pauses;
     for (int i = 0; i < 8; ++i) {
-        const auto wait = throttle.attempt("10.0.0.1", now);
+        const auto wait = throttle.login("10.0.0.1", "ann", now);
         ASSERT_TRUE(wait);
         pauses.push_back(wait->count());
         now += *wait;
-        EXPECT_FALSE(throttle.attempt("10.0.0.1", now));
+        EXPECT_FALSE(throttle.login("10.0.0.1", "ann", now));
     }
     EXPECT_THAT(pauses, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60));
-    EXPECT_TRUE(throttle.attempt("10.0.0.1", now + seconds(59)));
-    EXPECT_FALSE(throttle.attempt("10.0.0.1", now + std::chrono::minutes(11)));
-    EXPECT_FALSE(throttle.attempt("10.0.0.1", now + std::chrono::minutes(11)));
+    EXPECT_TRUE(throttle.login("10.0.0.1", "ann", now + seconds(59)));
+    EXPECT_FALSE(throttle.login("10.0.0.1", "ann", now + std::chrono::minutes(11)));
+    EXPECT_FALSE(throttle.login("10.0.0.1", "ann", now + std::chrono::minutes(11)));
 }
 
 TEST(ConsoleThrottle, ANetworkOfIpv6IsOneAndTheTableIsBounded) {
     Throttle throttle;
     const console::Time now{std::chrono::hours(1)};
-    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.attempt("2001:db8::" + std::to_string(i), now));
-    EXPECT_TRUE(throttle.attempt("2001:db8::ffff", now));
-    for (int i = 0; i < 5000; ++i) throttle.attempt("address " + std::to_string(i), now + seconds(i));
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.login("2001:db8::" + std::to_string(i), "ann", now));
+    EXPECT_TRUE(throttle.login("2001:db8::ffff", "ann", now));
+    for (int i = 0; i < 5000; ++i) throttle.login("address " + std::to_string(i), "ann", now + seconds(i));
     EXPECT_LE(throttle.remembered(), 4096u);
+}
+
+TEST(ConsoleThrottle, AnIpv4AddressOnAListenerOfIpv6IsItselfAndNotAllOfThem) {
+    Throttle throttle;
+    const console::Time now{std::chrono::hours(1)};
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.login("::ffff:10.0.0.1", "ann", now));
+    EXPECT_TRUE(throttle.login("::ffff:10.0.0.1", "ann", now));
+    EXPECT_TRUE(throttle.login("10.0.0.1", "ann", now)) << "the same one";
+    EXPECT_FALSE(throttle.login("::ffff:10.0.0.2", "ann", now));
+    EXPECT_FALSE(throttle.login("::1", "ann", now));
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(throttle.login("fe80::1%eth0", "ann", now));
+    EXPECT_TRUE(throttle.login("fe80::2%eth0", "ann", now));
+}
+
+TEST(ConsoleThrottle, ManyNamesFromOneAddressAreCountedTogether) {
+    Throttle throttle;
+    const console::Time now{std::chrono::hours(1)};
+    const auto login = [&](int i) { return throttle.login("10.0.0.1", "user" + std::to_string(i), now); };
+    for (int i = 0; i < 20; ++i) EXPECT_FALSE(login(i));
+    EXPECT_TRUE(login(20));
+    EXPECT_FALSE(throttle.wrong_token("10.0.0.1", now)) << "those of tokens are others";
+    throttle.succeeded("10.0.0.1", "user20");
+    EXPECT_TRUE(login(20)) << "nothing of it was that one's";
+    throttle.succeeded("10.0.0.1", "user19");
+    EXPECT_FALSE(login(20));
+    EXPECT_TRUE(login(21));
 }
 
 // ---- roles ----
@@ -360,6 +442,37 @@ TEST_F(ConsoleTest, WhoMayReadSeesNoEnvironment) {
               "(hidden)");
     bearer(kToken);
     EXPECT_EQ(json(get("/api/v1/watchers/web")).at("options").at("env").at("SECRET"), "abc");
+}
+
+TEST_F(ConsoleTest, WhoMayReadSeesNoSecretsByAnyOtherWay) {
+    const Json settable{{"env", {{"type", "any"}, {"value", {{"SECRET", "abc"}}}}}};
+    for (const bool allow_add : {false, true}) {
+        set_up({{"token", kToken}, {"read_token", kReadToken}, {"allow_add", allow_add}});
+        backend.answers["options"] =
+            FakeBackend::ok({{"options", {{"env", {{"SECRET", "abc"}}}}}, {"settable", settable}});
+        bearer(kReadToken);
+        const auto shown = post("/api/v1/commands/options", {{"name", "web"}, {"settable", true}});
+        EXPECT_EQ(shown.status, 200);
+        EXPECT_THAT(shown.body, Not(HasSubstr("abc")));
+        backend.calls.clear();
+        for (const Json& yes : {Json(true), Json(1), Json("yes"), Json::array({0})})
+            EXPECT_EQ(post("/api/v1/commands/options", {{"name", "web"}, {"secrets", yes}}).status, 403)
+                << yes;
+        for (const auto& call : backend.calls) EXPECT_EQ(call.command, "commands");
+        EXPECT_EQ(post("/api/v1/commands/options", {{"name", "web"}, {"secrets", false}}).status, 200);
+    }
+    backend.answers["options"] = FakeBackend::ok({{"options", {{"env", "SECRET=abc"}}}});
+    EXPECT_THAT(get("/api/v1/watchers/web").body, Not(HasSubstr("abc"))) << "as another Circus may have it";
+}
+
+TEST_F(ConsoleTest, WhoMayReadGivesNoCommandOfWhichCircusdSaysThatItTakesMore) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    backend.answers["commands"] = FakeBackend::ok({{"commands",
+                                                    {{"list", {{"changes", false}, {"role", "read"}}},
+                                                     {"peek", {{"changes", false}, {"role", "operate"}}}}}});
+    bearer(kReadToken);
+    EXPECT_EQ(post("/api/v1/commands/list").status, 200);
+    EXPECT_EQ(post("/api/v1/commands/peek").status, 403);
 }
 
 TEST_F(ConsoleTest, ReadOnlyIsForEverybody) {
@@ -396,6 +509,70 @@ TEST_F(ConsoleTest, WhatRunsIsNotSaidHereUnlessAllowed) {
     set_up({{"token", kToken}, {"allow_add", true}});
     EXPECT_EQ(post("/api/v1/commands/add", {{"name", "x"}, {"cmd", "sh"}}).status, 200);
     EXPECT_EQ(post("/api/v1/commands/set", {{"name", "x"}, {"options", {{"cmd", "x"}}}}).status, 200);
+}
+
+TEST_F(ConsoleTest, WhatTakesTheRoleAdminIsNobodysUnlessAllowed) {
+    const std::vector<std::pair<const char*, Json>> all{{"upgrade", {{"binary", "/tmp/x"}}},
+                                                        {"Upgrade", Json::object()},
+                                                        {"quit", Json::object()},
+                                                        {"rm", {{"name", "web"}}},
+                                                        {"ipython", Json::object()},
+                                                        {"get", {{"name", "web"}, {"secrets", true}}},
+                                                        {"stop", {{"name", "web"}, {"secrets", true}}}};
+    const auto give = [&](int status) {
+        for (const auto& [command, properties] : all) {
+            const auto answer = post(std::string("/api/v1/commands/") + command, properties);
+            EXPECT_EQ(answer.status, status) << command;
+            if (status == 403) EXPECT_THAT(answer.body, HasSubstr("allow_add = true")) << command;
+        }
+    };
+    set_up({{"token", kToken}});
+    bearer(kToken);
+    give(403);
+    EXPECT_THAT(backend.calls, IsEmpty());
+    EXPECT_THAT(parts->told, IsEmpty());
+    set_up({{"token", kToken}, {"allow_add", true}});
+    give(200);
+    set_up({{"token", kToken}, {"allow_add", true}, {"read_only", true}});
+    for (const auto& [command, properties] : all)
+        EXPECT_EQ(post(std::string("/api/v1/commands/") + command, properties).status, 403) << command;
+}
+
+TEST_F(ConsoleTest, WhoChangedSomethingIsWrittenDownWithHowItEnded) {
+    set_up({{"token", kToken}, {"users", {{"ann", kHash}}}});
+    backend.answers["stop"] = FakeBackend::error(CIRCUS_E_INVALID, "program web not found");
+    peer = "10.0.0.1";
+    bearer(kToken);
+    post("/api/v1/commands/incr", {{"name", "web"}, {"nb", 2}});
+    post("/api/v1/commands/list", {{"name", "web"}});
+    post("/api/v1/commands/gauge", {{"watcher", "web"}});
+    get("/api/v1/watchers/web");
+    headers.clear();
+    take_session(post("/api/v1/login", {{"user", "ann"}, {"password", "correct horse"}}));
+    post("/api/v1/commands/stop", {{"name", "web"}});
+    post("/api/v1/commands/reloadconfig");
+    EXPECT_THAT(parts->told, ElementsAre("console: (token) from 10.0.0.1: incr web: ok",
+                                         "console: ann from 10.0.0.1: stop web: error: program web not found",
+                                         "console: ann from 10.0.0.1: reloadconfig: ok"));
+    set_up();
+    headers = {{"x-circus-csrf", json(get("/api/v1/session")).at("csrf").get<std::string>()}};
+    post("/api/v1/commands/incr", {{"name", "web"}});
+    EXPECT_THAT(parts->told, ElementsAre("console: (not asked) from 10.0.0.1: incr web: ok"));
+}
+
+TEST_F(ConsoleTest, ABodyThatIsNestedTooDeepForAnybodysStackIsRefused) {
+    set_up({{"token", kToken}, {"read_token", kReadToken}});
+    bearer(kReadToken);
+    Request deep = request("POST", "/api/v1/commands/list",
+                           R"({"name": )" + std::string(130000, '[') + std::string(130000, ']') + "}");
+    deep.headers.emplace_back("content-type", "application/json");
+    EXPECT_EQ(ask(deep).status, 400);
+    deep.target = "/api/v1/login";
+    EXPECT_EQ(ask(deep).status, 400);
+    EXPECT_THAT(backend.calls, IsEmpty());
+    deep.target = "/api/v1/commands/list";
+    deep.body = R"({"name": )" + std::string(100, '[') + std::string(100, ']') + "}";
+    EXPECT_EQ(ask(deep).status, 200);
 }
 
 TEST_F(ConsoleTest, WhatMayBeChangedIsWhatCircusdCanSetAndTheConsoleAllows) {

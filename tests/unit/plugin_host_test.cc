@@ -11,6 +11,7 @@
 #include "loop/loop.hpp"
 #include "plugin/abi_text.hpp"
 #include "plugin/description.hpp"
+#include "plugin/frames.hpp"
 #include "plugin/hook_library.hpp"
 #include "plugin/host_table.hpp"
 #include "plugin/instance.hpp"
@@ -89,6 +90,28 @@ TEST_F(Host, WhatIsNoObjectAndWhatIsNotOfferedIsRefused) {
     EXPECT_EQ(seen.host->extension(seen.host, "circus.teleport/1"), nullptr);
     EXPECT_TRUE(backend.published.empty());
     EXPECT_TRUE(backend.calls.empty());
+}
+
+TEST_F(Host, WhatIsNestedTooDeepForAnybodysStackIsRefused) {
+    const std::string deep = cat("{\"a\": ", std::string(130000, '['), std::string(130000, ']'), "}");
+    EXPECT_EQ(seen.host->call(seen.host, to_abi("list"), to_abi(deep), nullptr, nullptr), CIRCUS_E_INVALID);
+    EXPECT_EQ(seen.host->publish(seen.host, to_abi("t"), to_abi(deep)), CIRCUS_E_INVALID);
+    std::string answer;
+    table.owe("a thing", kAnswerDeadline, [&](circus_status, const std::string& json) { answer = json; });
+    EXPECT_EQ(seen.host->complete(seen.host, 1, CIRCUS_OK, to_abi(deep)), CIRCUS_E_INVALID);
+    turn();
+    EXPECT_THAT(answer, HasSubstr("no JSON object"));
+    EXPECT_TRUE(backend.calls.empty());
+    EXPECT_TRUE(backend.published.empty());
+}
+
+TEST(Frames, OneThatIsNestedTooDeepIsNone) {
+    const auto framed = [](std::size_t depth) {
+        return parse_frame(
+            cat(R"({"m": "call", "properties": )", std::string(depth, '['), std::string(depth, ']'), "}"));
+    };
+    EXPECT_TRUE(framed(256).is_object());
+    EXPECT_FALSE(framed(130000).is_object());
 }
 
 // A plugin of 1.0 in a host that shows it no more than 1.0 had. The table ends where its memory ends.

@@ -7,6 +7,8 @@ const kEvents = 50;
 let session = {};
 let socket = null;
 let pause = 500;
+let interval = 1;
+let came = 0; // when the last figures did
 
 async function api(path, body) {
   const init = body === undefined ? {} : {
@@ -110,6 +112,16 @@ function note(events) {
   while ($("events").children.length > kEvents) $("events").lastChild.remove();
 }
 
+function sayConnected() {
+  const text = session.user ? `connected as ${session.user}` : "connected";
+  if ($("state").textContent !== text) $("state").textContent = text;
+}
+
+setInterval(() => {
+  if (socket && came && Date.now() - came > Math.max(3000 * interval, 5000))
+    $("state").textContent = `no figures since ${new Date(came).toLocaleTimeString()}`;
+}, 1000);
+
 function connect() {
   const address = new URL("api/v1/events?overview=1&past=20", location.href);
   address.protocol = address.protocol.replace("http", "ws");
@@ -118,9 +130,12 @@ function connect() {
     const message = JSON.parse(data);
     if (message.type === "hello") {
       pause = 500;
+      interval = message.interval;
       $("events").replaceChildren();
-      $("state").textContent = session.user ? `connected as ${session.user}` : "connected";
+      sayConnected();
     } else if (message.type === "overview") {
+      came = Date.now();
+      sayConnected();
       show(message);
     } else if (message.type === "events") {
       note(message.events);

@@ -47,7 +47,6 @@ export interface Process {
   mem: number;
   mem_info1: string;
   age: number;
-  children?: unknown;
 }
 export interface Overview {
   time: number;
@@ -174,7 +173,8 @@ export const command = <T = unknown>(name: string, properties: object = {}): Pro
   send<T>(`${base(chosen)}commands/${name}`, properties);
 
 export async function session(): Promise<Session> {
-  const found = await ask<Session>(`${base("")}session`);
+  // Of a connection that was cut without a word nothing comes, not even an error.
+  const found = await ask<Session>(`${base("")}session`, { signal: AbortSignal.timeout(10000) });
   csrf = found.csrf;
   return found;
 }

@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { post, type Session } from "./api";
+import { clock } from "./format";
 import { EventsPage, PluginsPage, SocketsPage } from "./others";
 import { OverviewPage } from "./overview";
 import { address, connect, say, show, useDerived, useStore, type State } from "./store";
@@ -126,15 +127,16 @@ function logOut(): void {
     .then(() => location.reload());
 }
 
-const kFrame = ["session", "online", "failed", "endpoint", "endpoints", "error"] as const;
+const kFrame = ["session", "online", "failed", "endpoint", "endpoints", "since", "error"] as const;
 type Frame = Pick<State, (typeof kFrame)[number]>;
 
-function statusOf({ session, online, failed, endpoint, endpoints }: Frame): { text: string; wrong: boolean } {
+function statusOf({ session, online, failed, endpoint, endpoints, since }: Frame): { text: string; wrong: boolean } {
   if (session?.role === "none") return { text: "", wrong: false };
   if (session === null || (!online && !failed)) return { text: "connecting …", wrong: false };
   if (!online) return { text: "offline: trying again …", wrong: true };
   const problem = endpoints.find((each) => each.name === endpoint)?.problem;
   if (problem) return { text: problem, wrong: true };
+  if (since) return { text: `no figures since ${clock(since / 1000)}`, wrong: true };
   return { text: `${session.user || "connected"}${session.role === "read" ? " (may only read)" : ""}`, wrong: false };
 }
 

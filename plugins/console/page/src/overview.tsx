@@ -1,6 +1,7 @@
 // The first page: every watcher in a row, then the sockets and the newest events.
 import type { Event, Session, Watcher } from "./api";
 import { useState } from "preact/hooks";
+import { useFocusAfter } from "./focus";
 import { bytes, clock, figure, percent } from "./format";
 import { Figure, Sparkline } from "./graphs";
 import { alike, memo } from "./memo";
@@ -105,6 +106,7 @@ const Rows = memo<RowsProps>(
 
 function AddWatcher() {
   const [open, setOpen] = useState(false);
+  const button = useFocusAfter(open);
   const add = async (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
@@ -121,7 +123,7 @@ function AddWatcher() {
   if (!open)
     return (
       <p class="inline">
-        <button type="button" onClick={() => setOpen(true)}>
+        <button type="button" ref={button} onClick={() => setOpen(true)}>
           Add a watcher
         </button>
       </p>
@@ -129,7 +131,7 @@ function AddWatcher() {
   return (
     <form class="inline" onSubmit={(event) => void add(event)}>
       <label>
-        Name <input name="name" required />
+        Name <input name="name" required autoFocus />
       </label>
       <label>
         Command <input name="cmd" required class="long" />
@@ -221,7 +223,7 @@ export function OverviewPage() {
     <>
       <section aria-labelledby="watchers">
         <h2 id="watchers">Watchers</h2>
-        <div class="wide">
+        <div class="wide" role="region" aria-labelledby="watchers" tabIndex={0}>
           <table>
             <thead>
               <tr>
@@ -242,7 +244,7 @@ export function OverviewPage() {
           <h2 id="sockets">
             <a href={address("/sockets")}>Sockets</a>
           </h2>
-          <div class="wide">
+          <div class="wide" role="region" aria-labelledby="sockets" tabIndex={0}>
             <table>
               <thead>
                 <tr>

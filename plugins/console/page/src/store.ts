@@ -16,6 +16,7 @@ export interface State {
   endpoint: string; // of the circusd that is shown; empty: the console's own
   endpoints: Endpoint[];
   overview: Overview | null;
+  since: number; // in milliseconds: when the last figures came, where the next ones are overdue; else 0
   events: Event[]; // the newest first
   lost: number;
   error: string;
@@ -28,10 +29,17 @@ let state: State = {
   endpoint: "",
   endpoints: [],
   overview: null,
+  since: 0,
   events: [],
   lost: 0,
   error: "",
 };
+// Figures are overdue when none have come for three intervals, and for five seconds.
+const kIntervals = 3;
+const kPatience = 5000;
+let interval = 1000;
+let came = 0; // when the last figures did, or the connection was begun that is to bring them
+let turn = 0; // of connect()
 let watched: string | null = null;
 let socket: WebSocket | null = null;
 let pause = 500;
@@ -109,6 +117,7 @@ function receive(message: Record<string, unknown> & { type: string }): void {
   switch (message.type) {
     case "hello":
       pause = 500;
+      interval = 1000 * (message["interval"] as number);
       // It may have been chosen while the connection was being made.
       if (watched !== null) socket?.send(JSON.stringify({ watcher: watched }));
       return change({ online: true, failed: false, events: [], lost: 0 });
@@ -117,7 +126,8 @@ function receive(message: Record<string, unknown> & { type: string }): void {
     case "overview": {
       const overview = message as unknown as Overview;
       remember(overview);
-      return change({ overview });
+      came = Date.now();
+      return change({ overview, since: 0 });
     }
     case "events": {
       const fresh = (message["events"] as Event[]).slice().reverse();
@@ -135,11 +145,21 @@ function later(): void {
   pause = Math.min(pause * 2, 10000);
 }
 
+// A connection may be cut without a word, and a circusd may hang: then what is shown is old, and a new connection may help.
+setInterval(() => {
+  const unreachable = state.endpoints.some(({ name, problem }) => name === state.endpoint && problem);
+  if (!state.online || socket === null || unreachable) return;
+  if (Date.now() - came < Math.max(kIntervals * interval, kPatience)) return;
+  change({ since: state.since || came });
+  void connect();
+}, 1000);
+
 /** The address of a page about the circusd that is shown: its name, if it has one, and then the page's, "/sockets". */
 export const address = (page: string, endpoint = state.endpoint): string => `#${encodeURIComponent(endpoint)}${page}`;
 
 function open(): void {
   clearTimeout(again);
+  came = Date.now();
   const events = new URL(`${base(state.endpoint)}events?overview=1&past=100`, location.href);
   events.hash = "";
   events.protocol = events.protocol.replace("http", "ws");
@@ -155,16 +175,18 @@ function open(): void {
 }
 
 export async function connect(): Promise<void> {
+  const mine = ++turn;
   const old = socket;
   socket = null;
   old?.close();
   try {
     const session = await askSession();
     const endpoints = session.role === "none" ? [] : await askEndpoints();
+    if (mine !== turn) return;
     change({ session, endpoints });
     if (session.role !== "none") openIfKnown();
   } catch {
-    later();
+    if (mine === turn) later();
   }
 }
 
@@ -180,7 +202,7 @@ export function show(endpoint: string): void {
   choose(endpoint);
   history.clear();
   watched = null;
-  change({ endpoint, overview: null, events: [], lost: 0, error: "" });
+  change({ endpoint, overview: null, since: 0, events: [], lost: 0, error: "" });
   if (state.session !== null && state.session.role !== "none") {
     const old = socket;
     socket = null;

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Autoscale, type Death, type Editable, Failed, type Gauges, get, type Line, type Process, type Watcher } from "./api";
 import { Decisions, GaugeTable, isScaled } from "./autoscaler";
 import { Deaths } from "./deaths";
+import { useFocusAfter } from "./focus";
 import { age, bytes, clock, percent } from "./format";
 import { Chart, Figure, recent } from "./graphs";
 import { alike, memo } from "./memo";
@@ -173,6 +174,7 @@ function Option({ name, option, value, editable, changed }: {
   changed: () => void;
 }) {
   const [edit, setEdit] = useState(false);
+  const button = useFocusAfter(edit);
   const shown = value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
   const save = async (event: SubmitEvent, how: Editable) => {
     event.preventDefault();
@@ -198,7 +200,7 @@ function Option({ name, option, value, editable, changed }: {
           <>
             {shown ? <code>{shown}</code> : <span class="quiet">not set</span>}{" "}
             {editable && (
-              <button type="button" aria-label={`change ${option}`} onClick={() => setEdit(true)}>
+              <button type="button" ref={button} aria-label={`change ${option}`} onClick={() => setEdit(true)}>
                 change
               </button>
             )}{" "}
@@ -223,7 +225,7 @@ function OptionTable({ name, off, found: { options, editable = {} }, read }: Opt
   return (
     <section aria-labelledby="options">
       <h2 id="options">Options</h2>
-      <div class="wide">
+      <div class="wide" role="region" aria-labelledby="options" tabIndex={0}>
         <table class="options">
           <tbody>
             {names.map((option) => (
