@@ -192,7 +192,7 @@ void Loader::read_circus() {
     read_curve(*section, failed);
     for (const std::string_view option : {"httpd_host", "httpd_port"})
         if (const Entry* const given = section->find(option);
-            given && !out_.config.circus.httpd && !failed.contains("httpd"))
+            given && !out_.config.circus.httpd && !failed.contains("httpd") && !failed.contains(option))
             warning(given->at, cat("\"", option, "\" in [circus] has no effect without httpd = true"));
 }
 

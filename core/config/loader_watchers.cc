@@ -207,7 +207,8 @@ void Loader::warn_of_idle_options(const WatcherConfig& watcher, const Entry& sec
                                   const Failed& failed) {
     const auto warn = [&](bool is_idle, std::string_view option, std::string_view because_of,
                           std::string_view why) {
-        const Entry* const given = is_idle && !failed.contains(because_of) ? section.find(option) : nullptr;
+        const bool is_known = !failed.contains(option) && !failed.contains(because_of);
+        const Entry* const given = is_idle && is_known ? section.find(option) : nullptr;
         if (given) warning(given->at, cat("\"", option, "\" in [", name, "] has no effect ", why));
     };
     warn(watcher.virtualenv.empty(), "virtualenv_py_ver", "virtualenv", "without virtualenv");

@@ -229,6 +229,7 @@ struct FakeStack {
     DrainPort* drain = nullptr;  // of the test's own
     DeathBook* book = nullptr;   // the same
     std::function<model::OomCounts()> oom;
+    double drawn = 0.5;  // where something is left to chance
     config::Config config;
     std::unique_ptr<Arbiter> arbiter;
     pid_t next_pid = 1001;
@@ -248,7 +249,7 @@ struct FakeStack {
                                                                        events,
                                                                        clock,
                                                                        {"PATH=/bin"},
-                                                                       [] { return 0.5; },
+                                                                       [this] { return drawn; },
                                                                        {},
                                                                        "7-7",
                                                                        readiness,
