@@ -25,8 +25,9 @@ from tools import tool
 MONITORING = ROOT / "docs/monitoring"
 OPEN = "application/openmetrics-text; version=1.0.0"
 SLEEPER = '"/bin/sleep 1000"'
-ACCEPTOR = ("import socket, sys\\ns = socket.socket(fileno=int(sys.argv[1]))\\ns.setblocking(True)\\nkept = []\\n"
-            "while True:\\n    kept.append(s.accept()[0])")
+ACCEPTOR = ("import socket, sys, threading\\ns = socket.socket(fileno=int(sys.argv[1]))\\ns.setblocking(True)\\n"
+            "def keep(it):\\n    while it.recv(99):\\n        pass\\n    it.close()\\n"
+            "while True:\\n    threading.Thread(target=keep, args=[s.accept()[0]]).start()")
 SLOW = BUILD / "tests/plugins/so/sleeps.so"
 
 
