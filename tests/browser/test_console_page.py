@@ -79,7 +79,8 @@ class Overview(PageCase):
         browser.see(role="link", name="web")
         self.assertEqual(browser.texts(css="[role=status]"), ["connected"])
         browser.run(script="window.parse = JSON.parse; JSON.parse = (text) => {"
-                           " const found = parse(text); return found.type === 'overview' ? { type: 'nothing' } : found; }; true")
+                           " const found = parse(text);"
+                           " return found.type === 'overview' ? { type: 'nothing' } : found; }; true")
         status = functools.partial(browser.texts, css="[role=status]")
         wait_until(lambda: "no figures since " in status()[0], what=status)
         self.assertEqual(browser.count(css="main.old"), 1)

@@ -213,7 +213,8 @@ class Console(ConsoleCase):
     def test_WhereItCanBeReachedAndByWhomIsSaid(self):
         self.run_console()[0].wait_log("console: every user of this machine may operate here; a token or users in its "
                                        "section closes it")
-        self.run_console("allow_add = true\n")[0].wait_log("with allow_add every user of this machine may say what circusd runs")
+        open_to_all, _ = self.run_console("allow_add = true\n")
+        open_to_all.wait_log("with allow_add every user of this machine may say what circusd runs")
         closed, _ = self.run_console(f'token = "{TOKEN}"\n')
         closed.client.ok("plugin", name="console", action="restart", waiting=True)
         self.port_of(closed, 1)  # what was said the first time is in the log by now

@@ -523,7 +523,7 @@ TEST_F(ConsoleTest, WhatTakesTheRoleAdminIsNobodysUnlessAllowed) {
         for (const auto& [command, properties] : all) {
             const auto answer = post(std::string("/api/v1/commands/") + command, properties);
             EXPECT_EQ(answer.status, status) << command;
-            if (status == 403) EXPECT_THAT(answer.body, HasSubstr("allow_add = true")) << command;
+            EXPECT_EQ(answer.body.find("allow_add = true") != std::string::npos, status == 403) << command;
         }
     };
     set_up({{"token", kToken}});

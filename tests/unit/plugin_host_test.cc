@@ -100,6 +100,7 @@ TEST_F(Host, WhatIsNestedTooDeepForAnybodysStackIsRefused) {
     table.owe("a thing", kAnswerDeadline, [&](circus_status, const std::string& json) { answer = json; });
     EXPECT_EQ(seen.host->complete(seen.host, 1, CIRCUS_OK, to_abi(deep)), CIRCUS_E_INVALID);
     turn();
+    turn();
     EXPECT_THAT(answer, HasSubstr("no JSON object"));
     EXPECT_TRUE(backend.calls.empty());
     EXPECT_TRUE(backend.published.empty());
