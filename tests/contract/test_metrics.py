@@ -155,6 +155,7 @@ class Metrics(MetricsCase):
         self.assertIn("failed spawns", daemon.client.ok("figures")["watchers"]["off"]["gave_up"])
         daemon.client.ok("stop", name="web", waiting=True)
         daemon.kill_arbiter()
+        daemon.metrics = wait_until(lambda: self.ports_told(daemon)[1:], what=daemon.log_tail)[-1]
         page = self.wait_value(daemon, 0, "circus_watcher_gave_up", watcher="web")
         self.assertEqual(page.value("circus_watcher_gave_up", watcher="off"), 1)
         daemon.client.ok("stop", name="off", waiting=True)
@@ -556,7 +557,8 @@ class Monitoring(MetricsCase):
 
     @needs_prometheus
     def test_PromtoolAcceptsRulesAndConfiguration(self):
-        for arguments in (["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]):
+        for arguments in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"],
+                          ["check", "config", "prometheus.yml"]):
             check = subprocess.run([tool("promtool"), *arguments], cwd=MONITORING, capture_output=True, text=True,
                                    timeout=60, check=False)
             self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
