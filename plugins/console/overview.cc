@@ -16,7 +16,7 @@ namespace {
 // How long options and counts are believed without an event that says they changed.
 constexpr auto kBelieved = std::chrono::seconds(10);
 constexpr const char* kFigures = "figures";
-constexpr std::array kOptions{"numprocesses", "priority", "singleton"};
+constexpr std::array kShownOptions{"numprocesses", "priority", "singleton"};
 
 // A watcher's name as topics have it.
 std::string topic_name(const std::string& watcher) {
@@ -83,7 +83,7 @@ void Overview::ask_options(const std::shared_ptr<Round>& round) {
             unknown.push_back(watcher.key());
     round->open = unknown.size();
     for (const auto& name : unknown)
-        backend_.command("get", {{"name", name}, {"keys", kOptions}},
+        backend_.command("get", {{"name", name}, {"keys", kShownOptions}},
                          [this, round, name](const Answer& answer) {
                              // Not an error of the round: it may have been removed meanwhile.
                              if (answer.ok()) options_[name] = {object_in(answer.fields, "options"), now_};
@@ -130,7 +130,7 @@ Json Overview::watchers(const Round& round) const {
                  {"spawns", sums.spawns},
                  {"deaths", sums.deaths}};
         if (const auto known = options_.find(name); known != options_.end())
-            for (const char* const option : kOptions)
+            for (const char* const option : kShownOptions)
                 if (known->second.options.contains(option)) row[option] = known->second.options.at(option);
         add_restarts(name, row);
         rows.push_back(std::move(row));

@@ -22,7 +22,7 @@ namespace {
 constexpr int kMostConnections = 256;
 constexpr int kMostPasswords = 8;
 constexpr int kMostEvents = 10000;                       // on their way from the loop
-constexpr auto kPause = std::chrono::milliseconds(100);  // when there are no descriptors left
+constexpr auto kDescriptorPause = std::chrono::milliseconds(100);  // when there are no descriptors left
 
 }  // namespace
 
@@ -144,7 +144,7 @@ void Server::Impl::accept() {
                 calls_.log(CIRCUS_ERROR, std::string("console: a connection: ") + thrown.what());
             }
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_.expires_after(kPause);
+            pause_.expires_after(kDescriptorPause);
             return pause_.async_wait([this](boost::system::error_code stopped) {
                 if (!stopped) accept();
             });

@@ -11,3 +11,8 @@ export function useFocusAfter(open: boolean) {
   }, [open]);
   return button;
 }
+
+/** The ref of what the keyboard goes on in as soon as it is there: `autofocus` does that once a page. */
+export function focusAtOnce(element: HTMLElement | null) {
+  element?.focus();
+}

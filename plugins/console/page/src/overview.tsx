@@ -1,7 +1,7 @@
 // The first page: every watcher in a row, then the sockets and the newest events.
 import type { Event, Session, Watcher } from "./api";
 import { useState } from "preact/hooks";
-import { useFocusAfter } from "./focus";
+import { focusAtOnce, useFocusAfter } from "./focus";
 import { bytes, clock, figure, percent } from "./format";
 import { Figure, Sparkline } from "./graphs";
 import { alike, memo } from "./memo";
@@ -131,7 +131,7 @@ function AddWatcher() {
   return (
     <form class="inline" onSubmit={(event) => void add(event)}>
       <label>
-        Name <input name="name" required autoFocus />
+        Name <input name="name" required ref={focusAtOnce} />
       </label>
       <label>
         Command <input name="cmd" required class="long" />

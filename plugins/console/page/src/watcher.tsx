@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Autoscale, type Death, type Editable, Failed, type Gauges, get, type Line, type Process, type Watcher } from "./api";
 import { Decisions, GaugeTable, isScaled } from "./autoscaler";
 import { Deaths } from "./deaths";
-import { useFocusAfter } from "./focus";
+import { focusAtOnce, useFocusAfter } from "./focus";
 import { age, bytes, clock, percent } from "./format";
 import { Chart, Figure, recent } from "./graphs";
 import { alike, memo } from "./memo";
@@ -190,7 +190,7 @@ function Option({ name, option, value, editable, changed }: {
       <td>
         {edit && editable ? (
           <form class="inline" onSubmit={(event) => void save(event, editable)}>
-            <input name="value" aria-label={option} defaultValue={shown} autoFocus />
+            <input name="value" aria-label={option} defaultValue={shown} ref={focusAtOnce} />
             <button>save</button>
             <button type="button" onClick={() => setEdit(false)}>
               cancel
