@@ -12,6 +12,7 @@
 // on_demand watcher waiting for its next connection, with one worker to start. Until then load that comes
 // back makes it grow as ever.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -172,9 +173,11 @@ class Autoscaler final : public circus::Plugin {
             const auto other = user.get<std::string>();
             if (other <= name || !scaled_.contains(other)) continue;
             const auto door = socket.at("name").get<std::string>();
-            if (!shared_.insert(name + '\n' + other + '\n' + door).second) continue;
-            host().warning(name + " and " + other + " are both scaled and share the socket " + door +
-                           ": each of them counts all of its load, and both together get too many workers");
+            if (!shared_.insert({name, other, door}).second) continue;
+            std::string line = name;
+            line.append(" and ").append(other).append(" are both scaled and share the socket ").append(door);
+            line.append(": each of them counts all of its load, and both together get too many workers");
+            host().warning(line);
         }
     }
 
@@ -441,7 +444,7 @@ class Autoscaler final : public circus::Plugin {
     std::map<std::string, Time> unscaled_;  // since when that is known
     bool is_sampling_ = false, is_looking_ = false;
     std::string last_complaint_;
-    std::set<std::string> shared_;  // by whom which socket is, as it was told
+    std::set<std::array<std::string, 3>> shared_;  // by whom which socket is, as it was told
     circus::Registration command_, sampling_, deciding_, keeping_;
     std::vector<circus::Registration> heard_;
 };

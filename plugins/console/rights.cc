@@ -83,7 +83,10 @@ std::optional<std::string> refusal_of(Role role, bool allow_add, const std::stri
     const auto options = properties.find("options");
     if (command == "set" && options != properties.end() && options->is_object())
         for (const auto& [option, value] : options->items())
-            if (!is_harmless(option)) return option + " cannot be set here: it may say what runs" + kRemedy;
+            if (!is_harmless(option))
+                return std::string(option)
+                    .append(" cannot be set here: it may say what runs")
+                    .append(kRemedy);
     return std::nullopt;
 }
 

@@ -119,7 +119,7 @@ std::optional<Response> page_of(const Json& answer) {
     return Response{static_cast<int>(code), type, body->get<std::string>(), {}};
 }
 
-std::string shortened(std::string text) {
+std::string shortened(const std::string& text) {
     constexpr std::size_t kMost = 200;
     return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
 }

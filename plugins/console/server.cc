@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kMostConnections = 256;
 constexpr int kMostPasswords = 8;
-constexpr int kMostEvents = 10000;                       // on their way from the loop
+constexpr int kMostEvents = 10000;                                 // on their way from the loop
 constexpr auto kDescriptorPause = std::chrono::milliseconds(100);  // when there are no descriptors left
 
 }  // namespace
